@@ -1,0 +1,126 @@
+"""Every number of a run, by name. Methods hold their paper's values; presets scale them down."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, TypeVar
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """A search. The defaults are DARTS on CIFAR-10 (paper, section 3.1; where it is silent, its code)."""
+
+    epochs: int = 50
+    batch_size: int = 64
+    channels: int = 16
+    cells: int = 8
+    seed: int = 0
+    train_images: int | None = None  # use only so many training images; None: all of them
+    train_fraction: float = 0.5  # of those, the part that trains weights; the rest trains alpha or validates
+    shuffled_split: bool = False  # False: first part, second part, as the official code
+    lr: float = 0.025
+    lr_min: float = 0.001  # the paper anneals to 0; every official code to 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0  # global gradient norm of the weights
+    alpha_lr: float = 3e-4
+    alpha_betas: tuple[float, float] = (0.5, 0.999)
+    alpha_weight_decay: float = 1e-3
+    alpha_clip: float | None = None
+    alpha_init_std: float = 1e-3  # the paper starts at exactly 0, its code at 1e-3 * N(0, 1)
+    crop_padding: int = 4
+    flip: bool = True
+    cutout: int = 0  # side of the erased square; 0: none
+    augment_validation: bool = True  # the official code augments both halves
+    validate_with: str = "running"  # BatchNorm statistics for the logged accuracy: "running" or "batch"
+    precision: str = "float32"  # or "bf16"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training of a final network. The defaults are DARTS on CIFAR-10 (paper, section 3.2)."""
+
+    epochs: int = 600
+    batch_size: int = 96
+    channels: int = 36
+    cells: int = 20
+    seed: int = 0
+    train_images: int | None = None
+    lr: float = 0.025
+    lr_min: float = 0.0
+    schedule: str = "cosine"  # "cosine", "cosine_power", "linear" or "exponential"
+    power: float = 10.0  # of cosine_power (sharpDARTS, equation 2)
+    decay: float = 0.97  # of exponential, per epoch (the ImageNet recipe of DARTS)
+    warmup_epochs: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    drop_path: float = 0.2  # final probability; it grows linearly from 0
+    auxiliary_weight: float = 0.4  # 0: no auxiliary head
+    label_smoothing: float = 0.0
+    crop_padding: int = 4
+    flip: bool = True
+    cutout: int = 16
+    policy: str | None = None  # "autoaugment": the CIFAR-10 policy
+    precision: str = "float32"
+
+
+Config = TypeVar("Config", SearchConfig, TrainConfig)
+
+# What a preset changes of a paper's own numbers. `gpu` keeps the search and shortens the final training.
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "smoke": {
+        "search": {"epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "train_images": 128},
+        "train": {"epochs": 1, "batch_size": 32, "channels": 4, "cells": 3, "train_images": 128},
+    },
+    "laptop": {
+        "search": {"epochs": 10, "batch_size": 64, "channels": 4, "cells": 3, "train_images": 2000},
+        "train": {"epochs": 6, "batch_size": 64, "channels": 8, "cells": 3, "train_images": 4000},
+    },
+    "gpu": {
+        "search": {"precision": "bf16"},
+        "train": {"epochs": 50, "channels": 16, "cells": 8, "precision": "bf16"},
+    },
+    "paper": {"search": {}, "train": {}},
+}
+
+
+def changed(config: Config, **changes: Any) -> Config:
+    """A copy of `config` with some values replaced; None keeps a value. Refuses unknown names and wrong kinds."""
+    known = {field.name: field.type for field in fields(config)}
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(f"unknown parameter {name!r}{nearest(name, known)}")
+        _check_kind(name, value, known[name])
+    return replace(config, **given)
+
+
+def scaled(config: Config, preset: str, **changes: Any) -> Config:
+    """The paper's `config` at the scale of `preset`, then with single values changed (None keeps the preset's)."""
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}{nearest(preset, PRESETS)}; presets: {', '.join(PRESETS)}")
+    part = "search" if isinstance(config, SearchConfig) else "train"
+    return changed(replace(config, **PRESETS[preset][part]), **changes)
+
+
+def nearest(name: str, known: Any) -> str:
+    """`, did you mean 'epochs'?` for error messages, or nothing if no known name is near."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def to_dict(config: SearchConfig | TrainConfig) -> dict[str, Any]:
+    """Plain values, for a record."""
+    return asdict(config)
+
+
+def _check_kind(name: str, value: Any, annotation: str) -> None:
+    kind = annotation.removesuffix(" | None")
+    expected = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(kind, object)
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
+        raise ValueError(f"{name} must be {kind}, got {value!r}")
+    if kind in ("int", "float") and name != "seed" and value < 0:
+        raise ValueError(f"{name} cannot be negative, got {value!r}")
