@@ -25,3 +25,8 @@ def seeded(seed: int, purpose: str, *index: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(_derived_seed(seed, purpose, index))
         yield
+
+
+def reseed(seed: int, purpose: str, *index: int) -> None:
+    """Set torch's own state, inside a `seeded` block, e.g. once per step: a run resumed in mid-epoch then repeats."""
+    torch.manual_seed(_derived_seed(seed, purpose, index))

@@ -1,0 +1,322 @@
+"""Candidate operations, each computed for all edges that leave a state at once.
+
+An operation is built as `build(channels=, stride=, edges=, affine=)` and called as `op(source, scale, open)`:
+
+- `source` is the state that the edges leave, with the derived maps they share;
+- `scale` (n_open,) holds the mixing weight of every open edge, or is None in a final network, where nothing is mixed;
+- `open` lists which of the op's edges to compute (a long tensor), or is None for all of them.
+
+It returns (batch, n_open * channels, height, width), edge after edge. A `shared` operation has no weights of its own
+per edge: it returns one (batch, channels, height, width) map for all of them and leaves the weighing to the caller.
+With one edge and no scale this is the plain operation of the papers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Builder = Callable[..., nn.Module]
+
+
+class Source:
+    """A state of the cell as its outgoing edges see it: what several candidates need is computed once."""
+
+    def __init__(self, x: Tensor):
+        self.x = x
+        self._made: dict[object, Tensor] = {}
+
+    def relu(self) -> Tensor:
+        """ReLU, not in place: other candidates read the raw state."""
+        if "relu" not in self._made:
+            self._made["relu"] = F.relu(self.x)
+        return self._made["relu"]
+
+    def relu_for(self, edges: int) -> Tensor:
+        """(batch, edges * channels, height, width): the ReLU once per edge, input of a stacked depthwise convolution."""
+        if edges == 1:
+            return self.relu()
+        if edges not in self._made:
+            self._made[edges] = self.relu().repeat(1, edges, 1, 1)
+        return self._made[edges]
+
+
+class StackedConv(nn.Module):
+    """One convolution per edge, side by side, without bias.
+
+    With `shared_input` all edges read the same channels (one dense convolution); otherwise edge e reads its own block
+    of channels (a grouped one). `reparametrise` maps the raw weight to the one used, e.g. to a spectral norm of 1.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, *, edges: int = 1, stride: int = 1,
+                 padding: int = 0, dilation: int = 1, groups: int = 1, shared_input: bool = False):  # fmt: skip
+        super().__init__()
+        self.edges, self.groups, self.shared_input = edges, groups, shared_input
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.weight = nn.Parameter(torch.empty(edges * channels_out, channels_in // groups, kernel, kernel))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # torch's default for nn.Conv2d
+        self.reparametrise: nn.Module | None = None
+
+    def forward(self, x: Tensor, open: Tensor | None = None) -> Tensor:
+        weight = self.weight if self.reparametrise is None else self.reparametrise(self.weight, x.shape[-2:])
+        edges = self.edges
+        if open is not None:
+            edges, weight = len(open), weight.unflatten(0, (self.edges, -1))[open].flatten(0, 1)
+        groups = 1 if self.shared_input else edges * self.groups
+        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
+
+
+class StackedNorm(nn.Module):
+    """BatchNorm of every edge's channels, times the edge's mixing weight.
+
+    w * BN(x) of an affine-free BatchNorm is a BatchNorm with scale w, so mixing costs no pass of its own.
+    """
+
+    def __init__(self, channels: int, *, edges: int = 1, affine: bool = False, eps: float = 1e-5):
+        super().__init__()
+        self.channels, self.edges, self.eps = channels, edges, eps
+        self.weight = nn.Parameter(torch.ones(edges * channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(edges * channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(edges * channels))
+        self.register_buffer("running_var", torch.ones(edges * channels))
+        self.register_buffer("zeros", torch.zeros(edges * channels), persistent=False)  # GPU kernels want a bias
+        self.momentum = 0.1
+
+    def forward(self, x: Tensor, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        mean, var = self._of(self.running_mean, open), self._of(self.running_var, open)
+        weight, bias = self._of(self.weight, open), self._of(self.bias, open)
+        if scale is not None:
+            scale = scale.to(self.running_mean.dtype).repeat_interleave(self.channels)
+            weight = scale if weight is None else weight * scale
+            bias = self._of(self.zeros, open) if bias is None else bias * scale
+        y = F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, self.eps)
+        if self.training and open is not None:
+            self._put_back(mean, var, open)
+        return y
+
+    def _of(self, vector: Tensor | None, open: Tensor | None) -> Tensor | None:
+        if vector is None or open is None:
+            return vector
+        return vector.unflatten(0, (self.edges, -1))[open].flatten()
+
+    @torch.no_grad()
+    def _put_back(self, mean: Tensor, var: Tensor, open: Tensor) -> None:
+        for buffer, part in ((self.running_mean, mean), (self.running_var, var)):
+            buffer.unflatten(0, (self.edges, -1))[open] = part.unflatten(0, (len(open), -1))
+
+
+class SepUnit(nn.Module):
+    """Depthwise k x k, pointwise 1 x 1, BatchNorm: the building block of separable and dilated convolutions.
+
+    Its input has been through ReLU.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, *, edges: int, stride: int = 1,
+                 dilation: int = 1, affine: bool = False):  # fmt: skip
+        super().__init__()
+        padding = (kernel - 1) * dilation // 2
+        self.depthwise = StackedConv(channels_in, channels_in, kernel, edges=edges, stride=stride, padding=padding,
+                                     dilation=dilation, groups=channels_in)  # fmt: skip
+        self.pointwise = StackedConv(channels_in, channels_out, 1, edges=edges)
+        self.norm = StackedNorm(channels_out, edges=edges, affine=affine)
+
+    def forward(self, x: Tensor, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        return self.norm(self.pointwise(self.depthwise(x, open), open), scale, open)
+
+
+class SepConv(nn.Module):
+    """Units of ReLU, depthwise, pointwise, BatchNorm in a row; stride and dilation act in the first.
+
+    Two units without dilation are the separable convolution of DARTS, one dilated unit its dilated convolution, two
+    units with a width of their own in the middle the SharpSepConv of sharpDARTS (section 3.1).
+    """
+
+    shared = False
+
+    def __init__(self, kernel: int, *, channels: int, stride: int, edges: int, affine: bool, dilation: int = 1,
+                 units: int = 2, middle: int | None = None):  # fmt: skip
+        super().__init__()
+        widths = [channels] + [middle or channels] * (units - 1) + [channels]
+        self.units = nn.ModuleList(
+            SepUnit(widths[i], widths[i + 1], kernel, edges=edges, stride=stride if i == 0 else 1,
+                    dilation=dilation if i == 0 else 1, affine=affine)
+            for i in range(units)
+        )  # fmt: skip
+        self.edges = edges
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        y = source.relu_for(self.edges if open is None else len(open))
+        for unit in self.units[:-1]:
+            y = F.relu(unit(y, None, open))
+        return self.units[-1](y, scale, open)
+
+
+class Conv(nn.Module):
+    """ReLU, dense k x k convolution, BatchNorm: the convolutions of NAS-Bench-201."""
+
+    shared = False
+
+    def __init__(self, kernel: int, *, channels: int, stride: int, edges: int, affine: bool):
+        super().__init__()
+        self.conv = StackedConv(channels, channels, kernel, edges=edges, stride=stride, padding=kernel // 2,
+                                shared_input=True)  # fmt: skip
+        self.norm = StackedNorm(channels, edges=edges, affine=affine)
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        return self.norm(self.conv(source.relu(), open), scale, open)
+
+
+class Conv7x1(nn.Module):
+    """ReLU, 1 x 7 then 7 x 1 convolution, BatchNorm (AmoebaNet only, so one edge at a time)."""
+
+    shared = False
+
+    def __init__(self, *, channels: int, stride: int, edges: int, affine: bool):
+        super().__init__()
+        if edges != 1:
+            raise ValueError(f"conv_7x1_1x7 serves one edge at a time, not {edges}")
+        self.conv = nn.Sequential(
+            nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
+            nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
+        )
+        self.norm = StackedNorm(channels, affine=affine)
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        return self.norm(self.conv(source.relu()), scale)
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution: two 1 x 1 stride-2 convolutions to half the channels each, the second shifted by a pixel."""
+
+    shared = False
+
+    def __init__(self, channels_in: int, channels_out: int, *, edges: int = 1, affine: bool = False):
+        super().__init__()
+        if channels_out % 2:
+            raise ValueError(f"a factorised reduction needs an even number of output channels, got {channels_out}")
+        self.straight = StackedConv(channels_in, channels_out // 2, 1, edges=edges, stride=2, shared_input=True)
+        self.shifted = StackedConv(channels_in, channels_out // 2, 1, edges=edges, stride=2, shared_input=True)
+        self.norm = StackedNorm(channels_out, edges=edges, affine=affine)
+        self.edges = edges
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        x = source.relu()
+        edges = self.edges if open is None else len(open)
+        halves = self.straight(x, open), self.shifted(x[:, :, 1:, 1:], open)
+        y = torch.cat([half.unflatten(1, (edges, -1)) for half in halves], dim=2).flatten(1, 2)
+        return self.norm(y, scale, open)
+
+
+class Identity(nn.Module):
+    """Skip connection at stride 1: the state itself. Drop path leaves it alone."""
+
+    shared = True
+    is_identity = True
+
+    def forward(self, source: Source) -> Tensor:
+        return source.x
+
+
+class Pool(nn.Module):
+    """3 x 3 pooling; in the supernet followed by an affine-free BatchNorm (official code of DARTS; paper silent).
+
+    All edges pool the same state, so the map and its normalisation are computed once and shared.
+    """
+
+    shared = True
+
+    def __init__(self, kind: str, channels: int, stride: int, *, norm: bool):
+        super().__init__()
+        self.kind, self.stride = kind, stride
+        self.norm = StackedNorm(channels) if norm else None
+
+    def forward(self, source: Source) -> Tensor:
+        if self.kind == "max":
+            y = F.max_pool2d(source.x, 3, self.stride, 1)
+        else:  # padding does not count in the mean
+            y = F.avg_pool2d(source.x, 3, self.stride, 1, count_include_pad=False)
+        return y if self.norm is None else self.norm(y)
+
+
+class Noise(nn.Module):
+    """Fresh N(0, 1) values of the output's shape on every pass (space S4); no gradient reaches the input."""
+
+    shared = False
+
+    def __init__(self, *, stride: int, edges: int):
+        super().__init__()
+        self.stride, self.edges = stride, edges
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        x = source.x[:, :, :: self.stride, :: self.stride]
+        edges = self.edges if open is None else len(open)
+        noise = torch.randn_like(x.repeat(1, edges, 1, 1))
+        if scale is None:
+            return noise
+        return noise * scale.to(noise.dtype).repeat_interleave(x.shape[1]).view(1, -1, 1, 1)
+
+
+class PerEdge(nn.Module):
+    """Any ordinary module as a candidate: one copy per edge, each called on the state itself."""
+
+    shared = False
+
+    def __init__(self, make: Callable[[], nn.Module], edges: int):
+        super().__init__()
+        self.copies = nn.ModuleList(make() for _ in range(edges))
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        chosen = range(len(self.copies)) if open is None else open.tolist()
+        outputs = [self.copies[edge](source.x) for edge in chosen]
+        if scale is not None:
+            outputs = [weight * y for weight, y in zip(scale, outputs, strict=True)]
+        return torch.cat(outputs, dim=1)
+
+
+def per_edge(make: Callable[..., nn.Module]) -> Builder:
+    """The short way to an operation of one's own: `make(channels, stride, affine)` returns an ordinary module."""
+    return lambda *, channels, stride, edges, affine: PerEdge(lambda: make(channels, stride, affine), edges)
+
+
+def _skip(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module:
+    return Identity() if stride == 1 else FactorizedReduce(channels, channels, edges=edges, affine=affine)
+
+
+def _pool(kind: str, *, norm: bool | None = None) -> Builder:
+    """Pools are normalised where BatchNorms have no affine part (the supernet), unless `norm` decides."""
+
+    def build(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module:
+        return Pool(kind, channels, stride, norm=not affine if norm is None else norm)
+
+    return build
+
+
+def _noise(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module:
+    return Noise(stride=stride, edges=edges)
+
+
+# `none` has no entry: it contributes nothing but its share of the softmax, so nothing is built for it.
+DARTS_OPS: Mapping[str, Builder] = {
+    "max_pool_3x3": _pool("max"),
+    "avg_pool_3x3": _pool("avg"),
+    "skip_connect": _skip,
+    "sep_conv_3x3": partial(SepConv, 3),
+    "sep_conv_5x5": partial(SepConv, 5),
+    "sep_conv_7x7": partial(SepConv, 7),
+    "dil_conv_3x3": partial(SepConv, 3, dilation=2, units=1),
+    "dil_conv_5x5": partial(SepConv, 5, dilation=2, units=1),
+    "conv_7x1_1x7": Conv7x1,
+    "noise": _noise,
+}
+
+BENCH201_OPS: Mapping[str, Builder] = {
+    "skip_connect": _skip,
+    "nor_conv_1x1": partial(Conv, 1),
+    "nor_conv_3x3": partial(Conv, 3),
+    "avg_pool_3x3": _pool("avg", norm=False),
+}

@@ -1,0 +1,122 @@
+"""`for epoch in search(method, data, config)`: a generator of epochs; saving, drawing and stopping are the caller's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nasnb.architecture import Genotype
+from nasnb.config import SearchConfig
+from nasnb.data import Data, n_batches
+from nasnb.measure import Score, evaluate, statistics
+from nasnb.randomness import reseed, seeded
+from nasnb.schedules import search_lr
+from nasnb.search.state import Batch, SearchState, begin
+
+__all__ = ["Epoch", "SearchState", "begin", "search", "steps_per_epoch"]
+
+CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A finished epoch. Accuracies are in percent; `weights` are the mixing weights {group: (edges, ops)} after it."""
+
+    number: int  # from 1
+    train: Score
+    valid: Score  # NaN where nothing is held out
+    lr: float
+    seconds: float
+    weights: dict[str, np.ndarray]
+    genotype: Genotype
+    state: SearchState  # live: the next epoch changes it
+
+    def row(self) -> dict[str, float]:
+        """The epoch as a line of the history table."""
+        return {
+            "epoch": self.number,
+            "train_loss": self.train.loss,
+            "train_accuracy": self.train.accuracy,
+            "valid_loss": self.valid.loss,
+            "valid_accuracy": self.valid.accuracy,
+            "lr": self.lr,
+            "seconds": self.seconds,
+        }
+
+
+def search(method, data: Data, config: SearchConfig, *, state: SearchState | None = None,
+           on_step: Callable[[SearchState], None] | None = None) -> Iterator[Epoch]:  # fmt: skip
+    """Run `method` (a nasnb.methods.Method) and yield every epoch as it ends.
+
+    Pass a loaded `state` to go on where it stopped; the numbers are those of a search never stopped. `on_step` is
+    called after every step, when the state is whole: a place to save, to show progress, to raise and stop.
+    Raises FloatingPointError when the loss stops being a number.
+    """
+    state = begin(method, data, config) if state is None else state
+    while state.epoch < config.epochs:
+        started = time.perf_counter()
+        with seeded(config.seed, "search", state.epoch):
+            _train_epoch(method, state, on_step)
+            train, valid = state.tally.score(), validate(state)
+        lr, state.epoch, state.step = state.lr, state.epoch + 1, 0
+        state.tally.sums.zero_()
+        seconds = time.perf_counter() - started
+        weights = {name: w.cpu().numpy().copy() for name, w in state.weights().items()}
+        yield Epoch(state.epoch, train, valid, lr, seconds, weights, method.genotype(state), state)
+
+
+def steps_per_epoch(state: SearchState) -> int:
+    """Training batches of one pass, the last one possibly smaller."""
+    return n_batches(len(state.train), state.config.batch_size)
+
+
+def _train_epoch(method, state: SearchState, on_step: Callable[[SearchState], None] | None) -> None:
+    for group in state.weight_optimizer.param_groups:
+        group["lr"] = search_lr(state.config, state.epoch)
+    state.net.train()
+    next_valid = _cycle(state)
+    for train in state.batches(state.train, "train", state.epoch, start=state.step):
+        reseed(state.config.seed, "step", state.epoch, state.step)
+        loss, logits = method.step(state, train, next_valid)
+        state.tally.add(loss, logits, train[1])
+        state.step += 1
+        if state.step % CHECK_EVERY == 0 or state.step == steps_per_epoch(state):
+            _check_finite(state)
+        if on_step is not None:
+            on_step(state)
+
+
+def _cycle(state: SearchState) -> Callable[[], Batch]:
+    """Validation batches without end, in step with the training batches: a resumed epoch gets the same ones."""
+    per_pass = max(1, n_batches(len(state.valid), state.config.batch_size))
+    number, start = divmod(state.step, per_pass)
+
+    def endless() -> Iterator[Batch]:
+        for at in range(number, 10**9):
+            yield from state.batches(state.valid, f"valid {at}", state.epoch, start=start if at == number else 0,
+                                     augment=state.config.augment_validation)  # fmt: skip
+
+    stream = endless()
+    return lambda: next(stream)
+
+
+def _check_finite(state: SearchState) -> None:
+    if not torch.isfinite(state.tally.sums[0]):
+        raise FloatingPointError(
+            f"the training loss is not a number any more in epoch {state.epoch + 1}, at or before step {state.step}, "
+            f"learning rate {state.lr:.3g}; try a smaller lr or clip, or precision='float32'"
+        )
+
+
+def validate(state: SearchState) -> Score:
+    """Loss and accuracy of the supernet on the held-out part."""
+    if len(state.valid) == 0:
+        return Score(float("nan"), float("nan"))
+    weights = state.weights()
+    with statistics(state.net, state.config.validate_with):
+        return evaluate(lambda images: state.logits(images, weights), state.valid, state.data,
+                        batch_size=state.config.batch_size)  # fmt: skip

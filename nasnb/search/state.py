@@ -1,0 +1,124 @@
+"""Everything that a search changes, in one place: what a step sees and what a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasnb.config import SearchConfig
+from nasnb.data import Augment, Data, Split, batches, split
+from nasnb.measure import Tally
+from nasnb.networks import Weights
+from nasnb.randomness import seeded
+from nasnb.relaxation import Relaxation
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass
+class SearchState:
+    """A search in progress: epoch and step say what comes next, both counted from 0."""
+
+    net: nn.Module
+    relaxation: Relaxation
+    weight_optimizer: torch.optim.Optimizer
+    alpha_optimizer: torch.optim.Optimizer | None
+    config: SearchConfig
+    data: Data
+    train: Split
+    valid: Split
+    epoch: int = 0
+    step: int = 0
+    tally: Tally = field(default_factory=Tally)  # training loss and accuracy of this epoch so far
+    extra: dict[str, Any] = field(default_factory=dict)  # what decisions and selection remember (plain data, tensors)
+
+    @property
+    def lr(self) -> float:
+        """The current learning rate of the weights."""
+        return self.weight_optimizer.param_groups[0]["lr"]
+
+    def logits(self, images: Tensor, weights: Weights) -> Tensor:
+        """float32 logits under the config's precision; closed candidates cost nothing."""
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+            return self.net(images, weights, open=self.relaxation.is_open()).float()
+
+    def loss(self, batch: Batch, weights: Weights) -> Tensor:
+        """Mean cross entropy of a batch."""
+        return F.cross_entropy(self.logits(batch[0], weights), batch[1])
+
+    def weights(self) -> dict[str, Tensor]:
+        """The mixing weights as constants, for whoever does not learn alpha."""
+        with torch.no_grad():
+            return self.relaxation()
+
+    def batches(self, part: Split, purpose: str, epoch: int, *, start: int = 0, augment: bool = True):
+        """Shuffled, augmented batches of one pass, from batch `start` on."""
+        c = self.config
+        how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout) if augment else None
+        return batches(part, c.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
+                       epoch=epoch, augment=how, start=start)  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain containers and tensors: loads with weights_only=True."""
+        return {
+            "net": self.net.state_dict(),
+            "relaxation": self.relaxation.state_dict(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer and self.alpha_optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "tally": self.tally.sums,
+            "extra": self.extra,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken. Raises RuntimeError naming the keys if the networks differ."""
+        self.net.load_state_dict(saved["net"])
+        self.relaxation.load_state_dict(saved["relaxation"])
+        self.weight_optimizer.load_state_dict(saved["weight_optimizer"])
+        if self.alpha_optimizer is not None:
+            self.alpha_optimizer.load_state_dict(saved["alpha_optimizer"])
+        self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
+        self.tally.sums.copy_(saved["tally"])
+        self.extra = dict(saved["extra"])
+
+
+def begin(method, data: Data, config: SearchConfig) -> SearchState:
+    """A fresh state of `method` (see nasnb.methods) on the device of `data`."""
+    train, valid = parts(data.train, config)
+    device = data.train.images.device
+    with seeded(config.seed, "weights"):
+        net = method.space.supernet(channels=config.channels, cells=config.cells, classes=data.n_classes,
+                                    mix=method.mix, image_channels=data.image_size[0])  # fmt: skip
+    net = net.to(device, memory_format=torch.channels_last)
+    relaxation = Relaxation(method.space.choices, method.relax, std=config.alpha_init_std, seed=config.seed).to(device)
+    return SearchState(net, relaxation, sgd(net, config), adam(relaxation, config), config, data, train, valid,
+                       tally=Tally(device))  # fmt: skip
+
+
+def parts(images: Split, config: SearchConfig) -> tuple[Split, Split]:
+    """What trains the weights, and what trains alpha or validates."""
+    if config.train_images is not None:
+        images = images.take(torch.arange(min(config.train_images, len(images))))
+    train, valid = split(images, config.train_fraction, shuffled=config.shuffled_split, seed=config.seed)
+    if len(train) == 0:
+        raise ValueError(f"train_fraction={config.train_fraction} of {len(images)} images leaves none to train on")
+    return train, valid
+
+
+def sgd(net: nn.Module, config: SearchConfig) -> torch.optim.Optimizer:
+    """The weights' optimiser."""
+    return torch.optim.SGD(net.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def adam(relaxation: Relaxation, config: SearchConfig) -> torch.optim.Optimizer | None:
+    """Alpha's and beta's optimiser (weight decay is added to the gradient); None where nothing is learnt."""
+    if not relaxation.rule.learns:
+        return None
+    return torch.optim.Adam(relaxation.parameters(), config.alpha_lr, betas=config.alpha_betas,
+                            weight_decay=config.alpha_weight_decay)  # fmt: skip

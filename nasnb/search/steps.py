@@ -1,0 +1,126 @@
+"""How one training batch moves weights and alpha. A step is `step(state, train, next_valid) -> (loss, logits)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call
+
+from nasnb.search.state import Batch, SearchState
+
+NextBatch = Callable[[], Batch]
+Step = Callable[[SearchState, Batch, NextBatch], tuple[Tensor, Tensor]]
+Disturb = Callable[[SearchState, dict[str, Tensor]], dict[str, Tensor]]
+
+
+def bilevel(*, order: int = 1, warmup: int = 0, exact: bool = False, disturb: Disturb | None = None) -> Step:
+    """Alpha on a validation batch, then weights on a training batch (DARTS, algorithm 1).
+
+    Order 1 takes the weights as they are, order 2 looks one weight step ahead, by finite differences as published or
+    by `exact` differentiation. Alpha rests for the first `warmup` epochs; `disturb` changes the mixing weights that
+    the weights are trained under (SDARTS).
+    """
+    if order not in (1, 2):
+        raise ValueError(f"order={order}: bilevel search is of first (1) or second order (2)")
+
+    def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Tensor, Tensor]:
+        if state.epoch >= warmup and state.alpha_optimizer is not None:
+            gradient = alpha_gradient if order == 1 else exact_unrolled_gradient if exact else unrolled_gradient
+            update_alpha(state, gradient(state, train, next_valid()))
+        weights = state.weights()
+        return update_weights(state, train, weights if disturb is None else disturb(state, weights))
+
+    return step
+
+
+def weights_only() -> Step:
+    """No alpha: only the weights learn (MSR-DARTS, equation 2)."""
+    return lambda state, train, next_valid: update_weights(state, train, state.weights())
+
+
+def update_weights(state: SearchState, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """One clipped SGD step on the weights; no gradient for alpha is computed."""
+    logits = state.logits(batch[0], weights)
+    loss = F.cross_entropy(logits, batch[1])
+    state.weight_optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.net.parameters(), state.config.clip)
+    state.weight_optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def update_alpha(state: SearchState, gradients: list[Tensor]) -> None:
+    """One Adam step on alpha (and beta)."""
+    for parameter, gradient in zip(state.relaxation.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+    if state.config.alpha_clip is not None:
+        torch.nn.utils.clip_grad_norm_(state.relaxation.parameters(), state.config.alpha_clip)
+    state.alpha_optimizer.step()
+
+
+def alpha_gradient(state: SearchState, train: Batch, valid: Batch) -> list[Tensor]:
+    """First order: gradient of the validation loss at the current weights. No weight gradient is computed."""
+    state.net.requires_grad_(False)
+    loss = state.loss(valid, state.relaxation())
+    gradients = torch.autograd.grad(loss, list(state.relaxation.parameters()))
+    state.net.requires_grad_(True)
+    return list(gradients)
+
+
+def unrolled_gradient(state: SearchState, train: Batch, valid: Batch) -> list[Tensor]:
+    """Second order as published: DARTS equations 7 and 8, the product with the Hessian by central differences."""
+    alphas = list(state.relaxation.parameters())
+    params, ahead = _one_step_ahead(state, train)
+    direct, v = _gradients_ahead(state, valid, ahead)
+    radius = 0.01 / torch.sqrt(sum((x * x).sum() for x in v.values()))
+    sides = []
+    for sign in (1, -1):
+        moved = {name: (p + sign * radius * v[name]).detach() for name, p in params.items()}
+        sides.append(torch.autograd.grad(_loss_at(state, moved, train), alphas))
+    return [d - state.lr * (p - m) / (2 * radius) for d, p, m in zip(direct, *sides, strict=True)]
+
+
+def exact_unrolled_gradient(state: SearchState, train: Batch, valid: Batch) -> list[Tensor]:
+    """Second order without the finite difference: the mixed second derivative by differentiating twice."""
+    alphas = list(state.relaxation.parameters())
+    params, ahead = _one_step_ahead(state, train)
+    direct, v = _gradients_ahead(state, valid, ahead)
+    live = {name: p.detach().requires_grad_() for name, p in params.items()}
+    gradients = torch.autograd.grad(_loss_at(state, live, train), list(live.values()), create_graph=True)
+    product = sum((g * v[name]).sum() for g, name in zip(gradients, live, strict=True))
+    mixed = torch.autograd.grad(product, alphas)
+    return [d - state.lr * m for d, m in zip(direct, mixed, strict=True)]
+
+
+def _one_step_ahead(state: SearchState, train: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights, and what one SGD step on the training batch (momentum and decay included, no clipping) makes them."""
+    params = dict(state.net.named_parameters())
+    gradients = torch.autograd.grad(state.loss(train, state.weights()), list(params.values()))
+    c, optimizer = state.config, state.weight_optimizer
+    ahead = {}
+    for (name, p), g in zip(params.items(), gradients, strict=True):
+        velocity = optimizer.state[p].get("momentum_buffer") if p in optimizer.state else None
+        velocity = g + c.weight_decay * p if velocity is None else c.momentum * velocity + g + c.weight_decay * p
+        ahead[name] = (p - state.lr * velocity).detach()
+    return {name: p.detach() for name, p in params.items()}, ahead
+
+
+def _gradients_ahead(state: SearchState, valid: Batch, ahead: dict[str, Tensor]) -> tuple[list[Tensor], dict]:
+    """Gradients of the validation loss at the unrolled weights: for alpha, and by name for the weights."""
+    ahead = {name: p.requires_grad_() for name, p in ahead.items()}
+    alphas = list(state.relaxation.parameters())
+    gradients = torch.autograd.grad(_loss_at(state, ahead, valid), alphas + list(ahead.values()))
+    return list(gradients[: len(alphas)]), dict(zip(ahead, gradients[len(alphas) :], strict=True))
+
+
+def _loss_at(state: SearchState, params: dict[str, Tensor], batch: Batch) -> Tensor:
+    """The loss with other weights. Buffers are copies: statistics of weights never taken stay out of the network."""
+    buffers = {name: buffer.clone() for name, buffer in state.net.named_buffers()}
+    bf16 = state.config.precision == "bf16"
+    with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=bf16):
+        kwargs = {"open": state.relaxation.is_open()}
+        logits = functional_call(state.net, (params, buffers), (batch[0], state.relaxation()), kwargs)
+    return F.cross_entropy(logits.float(), batch[1])

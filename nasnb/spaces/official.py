@@ -1,0 +1,93 @@
+"""Supernet weights under the key names of `quark0/darts` and its forks (RobustDARTS, PC-DARTS, DARTS-PT).
+
+Every official key is a view of one of our (stacked) tensors, so loading and saving are copies through the views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from nasnb.networks import Cell, FanOut, Halve, Network, Wiring
+from nasnb.ops import FactorizedReduce, Pool, SepConv, StackedConv, StackedNorm
+
+
+def to_official(net: Network) -> dict[str, Tensor]:
+    """A state dict of the supernet under the official key names; alpha is not part of it."""
+    return {key: view.detach().clone() for key, view in _views(net)}
+
+
+@torch.no_grad()
+def load_official(net: Network, state: Mapping[str, Tensor]) -> None:
+    """Fill the supernet with official weights. Raises ValueError naming the first key that is missing or differs.
+
+    Pools on edges from one state share their BatchNorm here; where an official file holds different running statistics
+    for them (single-path training), the last edge's are kept. Evaluation with batch statistics is not touched by that.
+    """
+    views = list(_views(net))
+    for key, view in views:
+        if key not in state:
+            raise ValueError(f"key {key!r} is missing: the file is of another space or depth, or not of a supernet")
+        if state[key].shape != view.shape:
+            raise ValueError(f"key {key!r} has shape {tuple(state[key].shape)}, this supernet has {tuple(view.shape)}")
+    known = {key for key, _ in views}
+    for key in state:
+        if key not in known and not key.endswith("num_batches_tracked"):
+            raise ValueError(f"key {key!r} has no place in this supernet: another space, depth or number of channels")
+    for key, view in views:
+        view.copy_(state[key])
+
+
+def _views(net: Network) -> Iterator[tuple[str, Tensor]]:
+    yield "stem.0.weight", net.stem.conv.weight
+    yield from _norm("stem.1", net.stem.norm)
+    for i, (cell, group) in enumerate(zip(net.blocks, net.groups, strict=True)):
+        for j, read in enumerate(cell.inputs):
+            key = f"cells.{i}.preprocess{j}"
+            if isinstance(read, Halve):
+                yield from _op(key, read.reduce, 0)
+            else:
+                yield f"{key}.op.1.weight", read[1].weight
+                yield from _norm(f"{key}.op.2", read[2])
+        yield from _cell(f"cells.{i}._ops", cell, net.wirings[group])
+    yield "classifier.weight", net.head.linear.weight
+    yield "classifier.bias", net.head.linear.bias
+
+
+def _cell(prefix: str, cell: Cell, wiring: Wiring) -> Iterator[tuple[str, Tensor]]:
+    for rows, fan in zip(wiring.leaving, cell.fans, strict=True):
+        fan = fan if isinstance(fan, FanOut) else fan.inner
+        for name, op in fan.ops.items():
+            for position, edge in enumerate(fan.members[name]):
+                column = wiring.edges[rows[edge]].ops.index(name)
+                yield from _op(f"{prefix}.{rows[edge]}._ops.{column}", op, position)
+
+
+def _op(key: str, op: nn.Module, position: int) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of one edge's operation, the `position`-th of its stack."""
+    if isinstance(op, SepConv):
+        for i, unit in enumerate(op.units):
+            at = 1 + 4 * i
+            yield f"{key}.op.{at}.weight", _part(unit.depthwise, position)
+            yield f"{key}.op.{at + 1}.weight", _part(unit.pointwise, position)
+            yield from _norm(f"{key}.op.{at + 2}", unit.norm, position)
+    elif isinstance(op, FactorizedReduce):
+        yield f"{key}.conv_1.weight", _part(op.straight, position)
+        yield f"{key}.conv_2.weight", _part(op.shifted, position)
+        yield from _norm(f"{key}.bn", op.norm, position)
+    elif isinstance(op, Pool) and op.norm is not None:
+        yield from _norm(f"{key}.1", op.norm)
+
+
+def _part(conv: StackedConv, position: int) -> Tensor:
+    return conv.weight.unflatten(0, (conv.edges, -1))[position]
+
+
+def _norm(key: str, norm: StackedNorm | nn.BatchNorm2d, position: int | None = None) -> Iterator[tuple[str, Tensor]]:
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        tensor = getattr(norm, name)
+        if tensor is not None:
+            stacked = isinstance(norm, StackedNorm) and position is not None
+            yield f"{key}.{name}", tensor.unflatten(0, (norm.edges, -1))[position] if stacked else tensor

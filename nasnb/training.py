@@ -1,0 +1,156 @@
+"""Training of a final network: `for epoch in train(net, data, config)`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasnb.architecture import Genotype
+from nasnb.config import TrainConfig
+from nasnb.data import Augment, Data, Split, batches, n_batches
+from nasnb.measure import Score, Tally, evaluate, statistics
+from nasnb.networks import Network
+from nasnb.randomness import reseed, seeded
+from nasnb.schedules import drop_path_probability, train_lr
+
+
+@dataclass
+class TrainState:
+    """A training in progress; epoch and step say what comes next, both counted from 0."""
+
+    net: Network
+    optimizer: torch.optim.Optimizer
+    config: TrainConfig
+    data: Data
+    train: Split
+    epoch: int = 0
+    step: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """float32 logits of the main head under the config's precision."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            return self.net(images).float()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain containers and tensors: loads with weights_only=True."""
+        return {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "tally": self.tally.sums,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.net.load_state_dict(saved["net"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
+        self.tally.sums.copy_(saved["tally"])
+
+
+@dataclass(frozen=True)
+class TrainEpoch:
+    """A finished epoch: scores on the training batches (augmented, before each step) and on the test set."""
+
+    number: int  # from 1
+    train: Score
+    test: Score
+    lr: float
+    seconds: float
+    state: TrainState
+
+    def row(self) -> dict[str, float]:
+        """The epoch as a line of the history table."""
+        return {
+            "epoch": self.number,
+            "train_loss": self.train.loss,
+            "train_accuracy": self.train.accuracy,
+            "valid_loss": self.test.loss,
+            "valid_accuracy": self.test.accuracy,
+            "lr": self.lr,
+            "seconds": self.seconds,
+        }
+
+
+def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **network: Any) -> TrainState:
+    """A fresh final network of `genotype` on the device of `data`, ready to train."""
+    with seeded(config.seed, "weights"):
+        net = space.network(genotype, channels=config.channels, cells=config.cells, classes=data.n_classes,
+                            auxiliary=config.auxiliary_weight > 0, image_channels=data.image_size[0], **network)  # fmt: skip
+    device = data.train.images.device
+    net = net.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(net.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    images = data.train
+    if config.train_images is not None:
+        images = images.take(torch.arange(min(config.train_images, len(images))))
+    return TrainState(net, optimizer, config, data, images, tally=Tally(device))
+
+
+def train(state: TrainState, *, on_step: Callable[[TrainState], None] | None = None) -> Iterator[TrainEpoch]:
+    """Train to the last epoch of the config, yielding each; a loaded state goes on where it stopped.
+
+    The reported number of DARTS is the test error of the last epoch; no best epoch is picked here.
+    """
+    while state.epoch < state.config.epochs:
+        started = time.perf_counter()
+        with seeded(state.config.seed, "train", state.epoch):
+            _train_epoch(state, on_step)
+        scores = state.tally.score()
+        with statistics(state.net, "running"):
+            test = evaluate(state.logits, state.data.test, state.data, batch_size=256)
+        lr, state.epoch, state.step = state.optimizer.param_groups[0]["lr"], state.epoch + 1, 0
+        state.tally.sums.zero_()
+        yield TrainEpoch(state.epoch, scores, test, lr, time.perf_counter() - started, state)
+
+
+def steps_per_epoch(state: TrainState) -> int:
+    """Training batches of one pass, the last one possibly smaller."""
+    return n_batches(len(state.train), state.config.batch_size)
+
+
+def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None) -> None:
+    c = state.config
+    for group in state.optimizer.param_groups:
+        group["lr"] = train_lr(c, state.epoch)
+    augment = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy)
+    state.net.train()
+    for images, labels in batches(state.train, c.batch_size, mean=state.data.mean, std=state.data.std, seed=c.seed,
+                                  purpose="train", epoch=state.epoch, augment=augment, start=state.step):  # fmt: skip
+        reseed(c.seed, "step", state.epoch, state.step)
+        loss, logits = _update(state, images, labels)
+        state.tally.add(loss, logits, labels)
+        state.step += 1
+        if on_step is not None:
+            on_step(state)
+    if not torch.isfinite(state.tally.sums[0]):
+        raise FloatingPointError(
+            f"the training loss is not a number any more in epoch {state.epoch + 1}, "
+            f"learning rate {train_lr(c, state.epoch):.3g}; try a smaller lr or clip, or precision='float32'"
+        )
+
+
+def _update(state: TrainState, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    c, net = state.config, state.net
+    drop_path = drop_path_probability(c, state.epoch)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=c.precision == "bf16"):
+        if net.auxiliary is None:
+            logits, auxiliary = net(images, drop_path=drop_path), None
+        else:
+            logits, auxiliary = net.with_auxiliary(images, drop_path=drop_path)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=c.label_smoothing)
+    if auxiliary is not None:
+        extra = F.cross_entropy(auxiliary.float(), labels, label_smoothing=c.label_smoothing)
+        loss = loss + c.auxiliary_weight * extra
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), c.clip)
+    state.optimizer.step()
+    return loss.detach(), logits.detach()
