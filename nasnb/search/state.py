@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from nasnb.config import SearchConfig
 from nasnb.data import Augment, Data, Split, batches, split
@@ -45,11 +46,22 @@ class SearchState:
         """float32 logits under the config's precision; closed candidates cost nothing."""
         bf16 = self.config.precision == "bf16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-            return self.net(images, weights, open=self.relaxation.is_open()).float()
+            return _at_least_float32(self.net(images, weights, open=self.relaxation.is_open()))
 
     def loss(self, batch: Batch, weights: Weights) -> Tensor:
         """Mean cross entropy of a batch."""
         return F.cross_entropy(self.logits(batch[0], weights), batch[1])
+
+    def loss_at(self, params: dict[str, Tensor], batch: Batch) -> Tensor:
+        """The loss at other weights, by name; differentiable in them and in alpha.
+
+        Buffers are copies: statistics of weights that are never taken stay out of the network.
+        """
+        buffers = {name: buffer.clone() for name, buffer in self.net.named_buffers()}
+        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            closed = {"open": self.relaxation.is_open()}
+            logits = functional_call(self.net, (params, buffers), (batch[0], self.relaxation()), closed)
+        return F.cross_entropy(_at_least_float32(logits), batch[1])
 
     def weights(self) -> dict[str, Tensor]:
         """The mixing weights as constants, for whoever does not learn alpha."""
@@ -86,6 +98,10 @@ class SearchState:
         self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
         self.tally.sums.copy_(saved["tally"])
         self.extra = dict(saved["extra"])
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def begin(method, data: Data, config: SearchConfig) -> SearchState:
