@@ -21,6 +21,8 @@ def literal(line: str) -> str:
 
 def process(app, what, name, obj, options, lines):
     """For Sphinx: change the lines of a docstring in place. A bullet keeps its star."""
+    if lines and lines[0].startswith("Alias for field number"):  # Python's own words for a field of a named tuple
+        lines.clear()
     for i, line in enumerate(lines):
         bullet = re.match(r"\s*[*-] ", line)
         start = bullet.end() if bullet else 0
