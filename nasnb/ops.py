@@ -38,7 +38,7 @@ class Source:
         return self._made["relu"]
 
     def relu_for(self, edges: int) -> Tensor:
-        """(batch, edges * channels, height, width): the ReLU once per edge, input of a stacked depthwise convolution."""
+        """(batch, edges * channels, height, width): the ReLU once per edge, input of a depthwise convolution."""
         if edges == 1:
             return self.relu()
         if edges not in self._made:
@@ -191,7 +191,7 @@ class Conv7x1(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the resolution: two 1 x 1 stride-2 convolutions to half the channels each, the second shifted by a pixel."""
+    """Halves the resolution: two 1 x 1 stride-2 convolutions to half the channels each, one shifted by a pixel."""
 
     shared = False
 
@@ -230,17 +230,31 @@ class Pool(nn.Module):
 
     shared = True
 
-    def __init__(self, kind: str, channels: int, stride: int, *, norm: bool):
+    def __init__(self, kind: str, stride: int, *, norm: StackedNorm | None = None, include_pad: bool = False):
         super().__init__()
-        self.kind, self.stride = kind, stride
-        self.norm = StackedNorm(channels) if norm else None
+        self.kind, self.stride, self.norm, self.include_pad = kind, stride, norm, include_pad
 
     def forward(self, source: Source) -> Tensor:
         if self.kind == "max":
             y = F.max_pool2d(source.x, 3, self.stride, 1)
-        else:  # padding does not count in the mean
-            y = F.avg_pool2d(source.x, 3, self.stride, 1, count_include_pad=False)
+        else:
+            y = F.avg_pool2d(source.x, 3, self.stride, 1, count_include_pad=self.include_pad)
         return y if self.norm is None else self.norm(y)
+
+
+class NormedPool(nn.Module):
+    """Pooling with an affine BatchNorm of every edge's own: final networks of StacNAS' published code."""
+
+    shared = False
+
+    def __init__(self, pool: Pool, channels: int, edges: int):
+        super().__init__()
+        self.pool, self.edges = pool, edges
+        self.norm = StackedNorm(channels, edges=edges, affine=True)
+
+    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+        edges = self.edges if open is None else len(open)
+        return self.norm(self.pool(source).repeat(1, edges, 1, 1), scale, open)
 
 
 class Noise(nn.Module):
@@ -287,11 +301,17 @@ def _skip(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module:
     return Identity() if stride == 1 else FactorizedReduce(channels, channels, edges=edges, affine=affine)
 
 
-def _pool(kind: str, *, norm: bool | None = None) -> Builder:
-    """Pools are normalised where BatchNorms have no affine part (the supernet), unless `norm` decides."""
+def pool(kind: str, *, norm: bool | None = None, include_pad: bool = False) -> Builder:
+    """Pools are normalised where BatchNorms have no affine part (the supernet), unless `norm` decides.
+
+    `include_pad`: the zeros around the map count in the mean of an average pool.
+    """
 
     def build(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module:
-        return Pool(kind, channels, stride, norm=not affine if norm is None else norm)
+        normed = not affine if norm is None else norm
+        after = StackedNorm(channels) if normed and not affine else None
+        op = Pool(kind, stride, norm=after, include_pad=include_pad)
+        return NormedPool(op, channels, edges) if normed and affine else op
 
     return build
 
@@ -302,8 +322,8 @@ def _noise(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module
 
 # `none` has no entry: it contributes nothing but its share of the softmax, so nothing is built for it.
 DARTS_OPS: Mapping[str, Builder] = {
-    "max_pool_3x3": _pool("max"),
-    "avg_pool_3x3": _pool("avg"),
+    "max_pool_3x3": pool("max"),
+    "avg_pool_3x3": pool("avg"),
     "skip_connect": _skip,
     "sep_conv_3x3": partial(SepConv, 3),
     "sep_conv_5x5": partial(SepConv, 5),
@@ -318,5 +338,5 @@ BENCH201_OPS: Mapping[str, Builder] = {
     "skip_connect": _skip,
     "nor_conv_1x1": partial(Conv, 1),
     "nor_conv_3x3": partial(Conv, 3),
-    "avg_pool_3x3": _pool("avg", norm=False),
+    "avg_pool_3x3": pool("avg", norm=False),
 }
