@@ -30,7 +30,7 @@ book: $(READY)  ## run the chapters that are out of date (PRESET=laptop), then r
 	@echo "== chapters at the $(PRESET) preset: only those whose executed copy is missing or out of date"
 	$(BIN)/python -m nasnb book --preset $(PRESET)
 	@echo "== rendering"
-	$(BIN)/jupyter-book build . --path-output book $(BOOKFLAGS)
+	$(BIN)/jupyter-book build . --path-output book -q $(BOOKFLAGS)
 	@echo "== the book: book/_build/html/index.html"
 
 test: lint  ## lint, then all tests, with a smoke run of every notebook among them
@@ -42,7 +42,7 @@ lint: $(READY)  ## style and format of modules, tests and notebooks
 
 smoke: $(READY)  ## run every notebook at the smoke preset, afresh, into build/smoke
 	rm -rf build/smoke && mkdir -p build/smoke
-	set -e; for notebook in notebooks/*.ipynb; do name=$$(basename "$$notebook" .ipynb); echo "== $$name"; \
+	@set -e; for notebook in notebooks/*.ipynb; do name=$$(basename "$$notebook" .ipynb); echo "== $$name"; \
 	  $(BIN)/python -m nasnb run "$$name" --output "build/smoke/$$name.ipynb" \
 	    -p preset=smoke -p runs_dir="$(CURDIR)/build/smoke/runs"; done
 
