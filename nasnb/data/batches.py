@@ -1,0 +1,162 @@
+"""Batches of one epoch, augmented as a whole on the device that holds the images.
+
+Every number of an epoch (order, crops, flips, cutout, policy) is drawn on the CPU before its first batch and moved
+once, so that a CPU and a GPU see the same images, and an interrupted epoch goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasnb.config import nearest
+from nasnb.data.policy import N_DRAWS, POLICIES, Policy
+from nasnb.data.sets import Split
+from nasnb.randomness import generator
+
+BLOCK = 16  # batches that go through a policy at once, since it makes some 50 small groups of them
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random crop after padding with zeros, horizontal flip, policy, (normalisation,) cutout; in this order."""
+
+    crop_padding: int = 4
+    flip: bool = True
+    cutout: int = 0  # side of the erased square; 0: none
+    policy: str | None = None  # "autoaugment": the CIFAR-10 policy
+
+    def __post_init__(self) -> None:
+        if min(self.crop_padding, self.cutout) < 0:
+            raise ValueError(f"crop_padding and cutout cannot be negative, got {self.crop_padding} and {self.cutout}")
+        if self.policy is not None and self.policy not in POLICIES:
+            known = f"{nearest(self.policy, POLICIES)}; known: {', '.join(POLICIES)}"
+            raise ValueError(f"unknown augmentation policy {self.policy!r}{known}")
+
+
+def n_batches(n: int, batch_size: int, drop_last: bool = False) -> int:
+    """How many batches `n` images make; the last one is smaller, or dropped."""
+    return n // batch_size if drop_last else -(-n // batch_size)
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    seed: int,
+    purpose: str,
+    epoch: int,
+    augment: Augment | None = None,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    start: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of (images, labels) on the split's device; images are float32, normalised and channels_last.
+
+    Seed, purpose and epoch decide everything; changing one kind of augmentation leaves the order and the other
+    kinds as they were. `start` leaves out so many batches: the later ones are the same as without it.
+    """
+    count = n_batches(len(split), batch_size, drop_last) if batch_size > 0 else 0
+    if count == 0:
+        raise ValueError(f"no batch of {batch_size} can be made of {len(split)} images (drop_last={drop_last})")
+    if not 0 <= start <= count:
+        raise ValueError(f"start must lie between 0 and the number of batches, {count}, got {start}")
+    channels = split.images.shape[1]
+    if not len(mean) == len(std) == channels:
+        raise ValueError(f"mean and std need one value for each of {channels} channels, got {mean} and {std}")
+    augment = augment or Augment(crop_padding=0, flip=False)
+    numbers = _draw(split, generator(seed, purpose, epoch), augment, shuffle=shuffle)
+    normalise = _normaliser(mean, std, split)
+    return _run(split, batch_size, range(start, count), numbers, augment, normalise)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What was drawn for an epoch; row i belongs to the i-th image in the epoch's order."""
+
+    order: Tensor  # (n,)
+    shift: Tensor  # (n, 2): rows and columns that the crop starts at in the padded image
+    flipped: Tensor  # (n,) bool
+    centre: Tensor  # (n, 2) of the cutout, rows and columns
+    policy: Tensor  # (n, 5), on the CPU: it decides which operations are launched
+
+
+def _draw(split: Split, source: torch.Generator, augment: Augment, *, shuffle: bool) -> _Numbers:
+    n, (height, width), device = len(split), split.images.shape[2:], split.images.device
+    order = torch.randperm(n, generator=source)
+    # Always the same uniform numbers, scaled afterwards: so no setting shifts the draws of another. In float64,
+    # because float32 could round up to the excluded upper end.
+    uniform = torch.rand(n, 5 + N_DRAWS, generator=source, dtype=torch.float64)
+    limits = torch.tensor([2 * augment.crop_padding + 1] * 2 + [height, width])
+    whole = (uniform[:, :4] * limits).long().to(device)
+    flipped = (uniform[:, 4] < 0.5) if augment.flip else torch.zeros(n, dtype=torch.bool)
+    order = order if shuffle else torch.arange(n)
+    return _Numbers(order.to(device), whole[:, :2], flipped.to(device), whole[:, 2:], uniform[:, 5:])
+
+
+def _run(split, batch_size, indices, numbers, augment, normalise) -> Iterator[tuple[Tensor, Tensor]]:
+    policy = Policy(augment.policy, numbers.policy, BLOCK * batch_size, split.images.device) if augment.policy else None
+    block_size = BLOCK * batch_size if policy else batch_size
+    block, images = -1, None
+    for index in indices:
+        first = index * batch_size
+        if first // block_size != block:
+            block = first // block_size
+            images = _moved(split, slice(block * block_size, (block + 1) * block_size), numbers, augment)
+            images = policy(images.permute(0, 3, 1, 2), block).permute(0, 2, 3, 1).contiguous() if policy else images
+        at = slice(first, first + batch_size)
+        batch = normalise(images[first - block * block_size :][:batch_size])
+        if augment.cutout:
+            batch = cut_out(batch, numbers.centre[at], augment.cutout)
+        yield batch.permute(0, 3, 1, 2), split.labels[numbers.order[at]]
+
+
+def _moved(split: Split, at: slice, numbers: _Numbers, augment: Augment) -> Tensor:
+    pixels = split.images.permute(0, 2, 3, 1)  # (n, height, width, channels), without a copy: see Split
+    images = pixels.index_select(0, numbers.order[at])
+    if augment.crop_padding or augment.flip:
+        images = crop_and_flip(images, numbers.shift[at], numbers.flipped[at], augment.crop_padding)
+    return images
+
+
+# Below, images are (n, height, width, channels): a pixel's channels lie together, and so move together.
+
+
+def crop_and_flip(images: Tensor, shift: Tensor, flipped: Tensor, padding: int) -> Tensor:
+    """Pads with zeros, cuts a window of the old size that starts at `shift`, then mirrors it where `flipped`."""
+    n, height, width, channels = images.shape
+    padded = F.pad(images, (0, 0) + (padding,) * 4)
+    rows = torch.arange(height, device=images.device) + shift[:, :1]
+    rows = rows + padded.shape[1] * torch.arange(n, device=images.device)[:, None]
+    columns = torch.arange(width, device=images.device)
+    columns = torch.where(flipped[:, None], columns.flip(0), columns) + shift[:, 1:]
+    sources = rows[:, :, None] * padded.shape[2] + columns[:, None, :]
+    return padded.view(-1, channels).index_select(0, sources.flatten()).view(images.shape)
+
+
+def cut_out(images: Tensor, centre: Tensor, side: int) -> Tensor:
+    """Sets to 0, in place, the square of this side around `centre` (n, 2), as far as it lies in the image."""
+    n, height, width, channels = images.shape
+    square = torch.arange(side, device=images.device) - side // 2
+    # Clipped indices fall on a border row or column that the square covers anyway.
+    rows = (centre[:, :1] + square).clamp_(0, height - 1)
+    rows = rows + height * torch.arange(n, device=images.device)[:, None]
+    columns = (centre[:, 1:] + square).clamp_(0, width - 1)
+    erased = rows[:, :, None] * width + columns[:, None, :]
+    images.view(-1, channels).index_fill_(0, erased.flatten(), 0.0)
+    return images
+
+
+def _normaliser(mean: Sequence[float], std: Sequence[float], split: Split) -> Callable[[Tensor], Tensor]:
+    """(pixel / 255 - mean) / std as one product and one sum, with the constants spread over an image for speed."""
+    height, width = split.images.shape[2:]
+    scale = torch.tensor([1 / (255 * s) for s in std], device=split.images.device).expand(height, width, -1)
+    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=split.images.device).expand_as(scale)
+    scale, shift = scale.contiguous(), shift.contiguous()
+    return lambda images: images.float().mul_(scale).add_(shift)

@@ -1,0 +1,137 @@
+"""The table of NAS-Bench-201: what every architecture of that space reaches after 200 epochs of training."""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nasnb.architecture import Genotype
+from nasnb.config import nearest
+
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+
+# The columns: architecture, then one per data set. The second is a common export of the whole benchmark.
+HEADERS = (
+    ("arch", "cifar10_test", "cifar100_test", "imagenet16_120_test"),
+    (
+        "ArchitectureString",
+        "CIFAR10TestAccuracy200Epochs",
+        "CIFAR100TestAccuracy200Epochs",
+        "ImageNetTestAccuracy200Epochs",
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Bench201Table:
+    """Mean test accuracy (%) over the benchmark's trials, for each architecture and data set of `DATASETS`."""
+
+    rows: Mapping[str, tuple[float, ...]]
+    _ranked: tuple[list[float], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise ValueError("the NAS-Bench-201 table has no rows")
+        object.__setattr__(self, "_ranked", tuple(sorted(column) for column in zip(*self.rows.values(), strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def accuracy(self, arch: str | Genotype) -> dict[str, float]:
+        """Test accuracy in percent by data set. Raises ValueError for an architecture that is not in the table."""
+        text = arch.notation() if isinstance(arch, Genotype) else arch.strip()
+        if text not in self.rows:
+            example = next(iter(self.rows))
+            raise ValueError(f"{text!r} is not among the {len(self)} architectures of the table; one is {example!r}")
+        return dict(zip(DATASETS, self.rows[text], strict=True))
+
+    def percentile(self, arch: str | Genotype, dataset: str) -> float:
+        """Percent of all architectures that are not better than this one: 100 for the best."""
+        column = self._ranked[_position(dataset)]
+        return 100 * bisect.bisect_right(column, self.accuracy(arch)[dataset]) / len(column)
+
+    def best(self, dataset: str) -> tuple[str, float]:
+        """The best architecture and its accuracy in percent; of equals, the first in the table."""
+        position = _position(dataset)
+        arch = max(self.rows, key=lambda arch: self.rows[arch][position])
+        return arch, self.rows[arch][position]
+
+    @staticmethod
+    def read(path: str | Path) -> Bench201Table:
+        """From a CSV file, gzipped or not, with one of the `HEADERS`. Raises ValueError naming the line."""
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"no NAS-Bench-201 table at {path.resolve()}; {_HOW_TO_GET}")
+        opened = gzip.open if path.suffix == ".gz" else open
+        try:
+            with opened(path, "rt", newline="") as file:
+                return Bench201Table(_rows(csv.DictReader(file), path))
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is damaged ({error}); get it again") from None
+
+    @staticmethod
+    def from_nats_bench(path: str | Path) -> Bench201Table:
+        """From the benchmark's own files (NATS-tss-v1_0-3ffb9: the pickle, or the folder `-simple`).
+
+        These are pickles: use a copy that you trust. Raises ImportError without the package nats_bench.
+        """
+        try:
+            import nats_bench
+        except ImportError:
+            raise ImportError("reading NATS-Bench files needs its package: pip install nats_bench") from None
+        if not Path(path).exists():
+            raise FileNotFoundError(f"no NATS-Bench files at {Path(path).resolve()}")
+        api = nats_bench.create(str(path), "tss", fast_mode=Path(path).is_dir(), verbose=False)
+        rows = {}
+        for index in tqdm(range(len(api)), desc="NATS-Bench", delay=1):
+            # the package's own defaults are 12 epochs and one random trial
+            infos = [api.get_more_info(index, name, hp="200", is_random=False) for name in _NATS_NAMES]
+            rows[api.arch(index)] = tuple(info["test-accuracy"] for info in infos)
+        return Bench201Table(rows)
+
+
+_HOW_TO_GET = (
+    f"it is a CSV file with the columns {', '.join(HEADERS[0])}, which you may write from the benchmark's own files: "
+    "Bench201Table.from_nats_bench"
+)
+_NATS_NAMES = ("cifar10", "cifar100", "ImageNet16-120")
+
+
+def _position(dataset: str) -> int:
+    if dataset not in DATASETS:
+        raise ValueError(f"unknown data set {dataset!r}{nearest(dataset, DATASETS)}; known: {', '.join(DATASETS)}")
+    return DATASETS.index(dataset)
+
+
+def _rows(reader: csv.DictReader, path: Path) -> dict[str, tuple[float, ...]]:
+    columns = _columns(reader.fieldnames or [], path)
+    rows: dict[str, tuple[float, ...]] = {}
+    for row in reader:
+        arch = (row[columns[0]] or "").strip()
+        if arch in rows:
+            raise ValueError(f"{path}, line {reader.line_num}: {arch!r} is there twice")
+        rows[arch] = _percents([row[column] for column in columns[1:]], f"{path}, line {reader.line_num}")
+    return rows
+
+
+def _columns(names, path: Path) -> tuple[str, ...]:
+    for header in HEADERS:
+        if set(header) <= set(names):
+            return header
+    raise ValueError(f"{path} has the columns {', '.join(names)}; expected {', '.join(HEADERS[0])}")
+
+
+def _percents(texts: list[str | None], where: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(text) for text in texts)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: expected {len(DATASETS)} numbers, got {texts}") from None
+    if not all(0 <= value <= 100 for value in values):
+        raise ValueError(f"{where}: accuracies are percents from 0 to 100, got {values}")
+    return values

@@ -1,0 +1,212 @@
+"""Image sets by name, as tensors: `load("cifar10", data_dir="data")`. Nothing is downloaded unless asked for."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nasnb.config import nearest
+from nasnb.data.folders import read_folder
+from nasnb.data.sets import Data, Split, channel_statistics, checksum_of
+
+NAMES = ("fashion-sample", "fashion-mnist", "cifar10", "cifar100", "svhn", "imagefolder")
+
+SAMPLE_FILE = Path(__file__).with_name("fashion_sample.npz")
+SAMPLE_CHECKSUM = "684bc77a8c3d3d8b"
+
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts it
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+class Archive(NamedTuple):
+    """A set that torchvision reads: its class there, what to look for in the folder, and the papers' statistics."""
+
+    reader: str
+    path: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+ARCHIVES = {
+    "cifar10": Archive(
+        "CIFAR10",
+        "cifar-10-batches-py",
+        (0.49139968, 0.48215827, 0.44653124),
+        (0.24703233, 0.24348505, 0.26158768),
+    ),
+    "cifar100": Archive("CIFAR100", "cifar-100-python", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    # the 73,257 images of its train split, without "extra", as the NAS papers
+    "svhn": Archive("SVHN", "train_32x32.mat", (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+}
+
+
+def load(
+    name: str = "fashion-sample",
+    *,
+    data_dir: str | Path | None = None,
+    device: torch.device | str = "cpu",
+    download: bool = False,
+    image_size: int | None = None,
+) -> Data:
+    """The image set `name`, all of it in memory on `device`.
+
+    `data_dir` is the folder that holds the set (default: `data`); `image_size` is for an image folder of mixed sizes.
+    Raises ValueError for an unknown name or damaged files, FileNotFoundError where nothing is found.
+    """
+    if name == "imagenet":
+        raise ValueError(_NO_IMAGENET)
+    if name not in NAMES:
+        raise ValueError(f"unknown data set {name!r}{nearest(name, NAMES)}; known: {', '.join(NAMES)}")
+    if image_size is not None and name != "imagefolder":
+        raise ValueError(f"image_size={image_size} is for an image folder; {name} has a size of its own")
+    if name == "fashion-sample":
+        return _fashion_sample().to(device)
+    if name == "imagefolder":
+        return _image_folder(data_dir, image_size).to(device)
+    if name == "fashion-mnist":
+        return _fashion_mnist(data_dir, download).to(device)
+    return _archive(name, Path(data_dir or "data"), download).to(device)
+
+
+_NO_IMAGENET = (
+    "imagenet does not fit in memory as a whole (193 GB at 224x224 pixels). Put the images, or a class-balanced "
+    "subset of them (balanced_subsets), into folders train/<class>/ and test/<class>/ and use "
+    "load('imagefolder', data_dir=..., image_size=64)"
+)
+
+
+def _data(name, train: Split, test: Split, classes, *, mean=None, std=None) -> Data:
+    if mean is None:
+        mean, std = channel_statistics(train.images)
+    checksum = checksum_of(train.images, train.labels, test.images, test.labels)
+    return Data(name, train, test, tuple(classes), mean, std, checksum)
+
+
+def _split(images: np.ndarray, labels) -> Split:
+    """Images as (n, height, width), (n, height, width, 3) or (n, 3, height, width)."""
+    pixels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.shape[-1] == 3:
+        pixels = pixels.permute(0, 3, 1, 2)
+    return Split(pixels, torch.from_numpy(np.array(labels, dtype=np.int64)))
+
+
+def _fashion_sample() -> Data:
+    if not SAMPLE_FILE.exists():
+        raise FileNotFoundError(f"the embedded sample {SAMPLE_FILE} is missing; install nasnb again")
+    try:
+        with np.load(SAMPLE_FILE, allow_pickle=False) as arrays:
+            parts = [_split(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in ("train", "test")]
+        data = _data("fashion-sample", *parts, FASHION_CLASSES)
+    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
+        raise ValueError(f"the embedded sample {SAMPLE_FILE} is damaged ({error}); install nasnb again") from None
+    if data.checksum != SAMPLE_CHECKSUM:
+        found = f"checksum {data.checksum} instead of {SAMPLE_CHECKSUM}"
+        raise ValueError(f"the embedded sample {SAMPLE_FILE} is damaged ({found}); install nasnb again")
+    return data
+
+
+def _image_folder(data_dir: str | Path | None, image_size: int | None) -> Data:
+    if data_dir is None:
+        raise ValueError("imagefolder needs data_dir, a folder with train/<class>/* and test/<class>/*")
+    train, test, classes = read_folder(Path(data_dir), image_size=image_size)
+    return _data("imagefolder", train, test, classes)
+
+
+def _archive(name: str, folder: Path, download: bool) -> Data:
+    archive = ARCHIVES[name]
+    call = f"load({name!r}, data_dir={str(folder)!r}, download=True)"
+    if not download and not (folder / archive.path).exists():
+        raise FileNotFoundError(f"no {name} here: looked for {(folder / archive.path).resolve()}. Get it with {call}")
+    from torchvision import datasets
+
+    read = getattr(datasets, archive.reader)
+    sides = [{"split": side} for side in ("train", "test")] if name == "svhn" else [{"train": True}, {"train": False}]
+    try:
+        train, test = (read(folder, download=download, **side) for side in sides)
+    except RuntimeError as error:
+        place = (folder / archive.path).resolve()
+        raise ValueError(f"{name} in {place} is damaged or incomplete ({error}). Remove it, then {call}") from None
+    if name == "svhn":
+        parts, classes = [_split(part.data, part.labels) for part in (train, test)], tuple("0123456789")
+    else:
+        parts, classes = [_split(part.data, part.targets) for part in (train, test)], train.classes
+    return _data(name, *parts, classes, mean=archive.mean, std=archive.std)
+
+
+def _fashion_mnist(data_dir: str | Path | None, download: bool) -> Data:
+    folder = Path(data_dir or "data")
+    if download:
+        from torchvision.datasets import FashionMNIST
+
+        FashionMNIST(folder, download=True)
+    places = [folder, folder / "FashionMNIST" / "raw"] + ([] if data_dir else [DEBIAN_FASHION])
+    for place in places:
+        if any(place.glob("train-images-idx3-ubyte*")):
+            parts = [_split(*read_fashion(place, part)) for part in ("train", "t10k")]
+            return _data("fashion-mnist", *parts, FASHION_CLASSES)
+    looked = " and ".join(str(place.resolve()) for place in places)
+    raise FileNotFoundError(
+        f"no fashion-mnist here: looked for train-images-idx3-ubyte(.gz) in {looked}. "
+        f"Get it with load('fashion-mnist', data_dir={str(folder)!r}, download=True) or Debian's dataset-fashion-mnist"
+    )
+
+
+def read_fashion(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, 28, 28) and labels (n,) of `part` "train" or "t10k" from the original files, gzipped or not."""
+    return read_idx(folder / f"{part}-images-idx3-ubyte"), read_idx(folder / f"{part}-labels-idx1-ubyte")
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An array of bytes in the format of MNIST: two zeros, type 8, the rank, then sizes as big-endian int32."""
+    packed = path.with_name(path.name + ".gz")
+    try:
+        content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+        rank = content[3]
+        shape = np.frombuffer(content, ">i4", count=rank, offset=4)
+        if content[:3] != b"\0\0\x08":
+            raise ValueError("it does not begin as an array of bytes")
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"neither {path} nor {packed.name} is there; copy all four files") from None
+    except (ValueError, IndexError, EOFError, OSError) as error:
+        raise ValueError(f"{path}(.gz) is damaged ({error}); get it again") from None
+
+
+def load_cifar10_1(data_dir: str | Path, *, version: str = "v6") -> Split:
+    """The 2,000 new test images of CIFAR-10.1 (Recht et al., 2018), classes as in CIFAR-10; "v4" has 2,021."""
+    if version not in ("v4", "v6"):
+        raise ValueError(f"CIFAR-10.1 has versions v4 and v6, not {version!r}")
+    arrays = []
+    for content in ("data", "labels"):
+        path = Path(data_dir) / f"cifar10.1_{version}_{content}.npy"
+        if not path.exists():
+            source = "the folder datasets of github.com/modestyachts/CIFAR-10.1"
+            raise FileNotFoundError(f"no CIFAR-10.1 here: looked for {path.resolve()}. Copy it from {source}")
+        try:
+            arrays.append(np.load(path, allow_pickle=False))
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path} is damaged ({error}); get it again") from None
+    images, labels = arrays
+    if images.shape != (len(labels), 32, 32, 3) or images.dtype != np.uint8:
+        raise ValueError(
+            f"{data_dir}: expected uint8 (n, 32, 32, 3) and n labels, got {images.shape} and {labels.shape}"
+        )
+    return _split(images, labels)

@@ -1,0 +1,134 @@
+"""Image sets held as tensors, and ways to part them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nasnb.randomness import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images, uint8 (n, channels, height, width), and their labels, int64 (n,), on one device.
+
+    The images are kept channels_last, so that `batches` can move whole pixels.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            kind = f"{self.images.dtype} of shape {tuple(self.images.shape)}"
+            raise ValueError(f"images must be uint8 of shape (n, channels, height, width), got {kind}")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            kind = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            raise ValueError(f"labels must be int64, one for each of {len(self.images)} images, got {kind}")
+        object.__setattr__(self, "images", self.images.contiguous(memory_format=torch.channels_last))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> Split:
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def take(self, indices: Tensor | slice) -> Split:
+        """The images at `indices`, in that order; a slice shares memory with this split."""
+        if isinstance(indices, Tensor):
+            indices = indices.to(self.labels.device)
+        return Split(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """An image set. `mean` and `std` are those of the training images, per channel, with pixels from 0 to 1."""
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str  # of the tensors' bytes, for records: two runs with equal checksums saw the same images
+
+    @property
+    def image_size(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        return tuple(self.train.images.shape[1:])
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def to(self, device: torch.device | str) -> Data:
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def checksum_of(*tensors: Tensor) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the tensors' bytes, in order."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().numpy())
+    return digest.hexdigest()[:16]
+
+
+def channel_statistics(images: Tensor, *, chunk: int = 1024) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, with pixels from 0 to 1.
+
+    Summed as integers, so the result depends on neither chunk size, threads nor device.
+    """
+    channels = images.shape[1]
+    total = torch.zeros(channels, dtype=torch.int64, device=images.device)
+    squares = torch.zeros_like(total)
+    for part in images.split(chunk):
+        values = part.to(torch.int32)
+        total += values.sum(dim=(0, 2, 3), dtype=torch.int64)
+        squares += values.square().sum(dim=(0, 2, 3), dtype=torch.int64)
+    pixels = images.numel() // channels
+    mean = [value / pixels for value in total.tolist()]
+    variance = [square / pixels - m * m for square, m in zip(squares.tolist(), mean, strict=True)]
+    return tuple(m / 255 for m in mean), tuple(v**0.5 / 255 for v in variance)
+
+
+def split(whole: Split, fraction: float, *, shuffled: bool = False, seed: int = 0) -> tuple[Split, Split]:
+    """The first `fraction` of the images and the rest: by index as the official codes, or of a seeded permutation."""
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
+    n_first = round(fraction * len(whole))
+    if not shuffled:
+        return whole.take(slice(n_first)), whole.take(slice(n_first, None))
+    order = torch.randperm(len(whole), generator=generator(seed, "split"))
+    return whole.take(order[:n_first]), whole.take(order[n_first:])
+
+
+def balanced_subsets(labels: Tensor, fractions: Sequence[float], *, seed: int) -> list[Tensor]:
+    """Disjoint subsets with the same fraction of every class, such as PC-DARTS's 10 % and 2.5 % of ImageNet.
+
+    Returns the sorted indices of each subset. Within a class images are ranked by a hash of seed and index,
+    so the list depends on no random number generator and is the same with every version of every library.
+    Raises ValueError where a class is too small to give an image to a subset.
+    """
+    if min(fractions) <= 0 or sum(fractions) > 1 + 1e-9:
+        raise ValueError(f"fractions must be positive and add up to at most 1, got {list(fractions)}")
+    subsets: list[list[int]] = [[] for _ in fractions]
+    for label in labels.unique().tolist():
+        members = (labels == label).nonzero().flatten().tolist()
+        members.sort(key=lambda index: hash_of(seed, index))
+        start = 0
+        for subset, fraction in zip(subsets, fractions, strict=True):
+            count = int(fraction * len(members) + 1e-9)  # so that 0.29 of 100 is 29, not 28
+            if not count:
+                raise ValueError(f"{fraction} of class {label} is no image: it has only {len(members)}")
+            subset.extend(members[start : start + count])
+            start += count
+    return [torch.tensor(sorted(subset)) for subset in subsets]
+
+
+def hash_of(*parts: int | str) -> bytes:
+    """A number that looks random but is the same everywhere, to rank things by."""
+    return hashlib.sha256("/".join(map(str, parts)).encode()).digest()
