@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -72,8 +73,8 @@ def batches(
         raise ValueError(f"mean and std need one value for each of {channels} channels, got {mean} and {std}")
     augment = augment or Augment(crop_padding=0, flip=False)
     numbers = _draw(split, generator(seed, purpose, epoch), augment, shuffle=shuffle)
-    normalise = _normaliser(mean, std, split)
-    return _run(split, batch_size, range(start, count), numbers, augment, normalise)
+    normalise, indices = _normaliser(mean, std, split), range(start, count)
+    return _run(split, numbers, indices, batch_size=batch_size, augment=augment, normalise=normalise)
 
 
 @dataclass(frozen=True)
@@ -100,24 +101,36 @@ def _draw(split: Split, source: torch.Generator, augment: Augment, *, shuffle: b
     return _Numbers(order.to(device), whole[:, :2], flipped.to(device), whole[:, 2:], uniform[:, 5:])
 
 
-def _run(split, batch_size, indices, numbers, augment, normalise) -> Iterator[tuple[Tensor, Tensor]]:
-    policy = Policy(augment.policy, numbers.policy, BLOCK * batch_size, split.images.device) if augment.policy else None
-    block_size = BLOCK * batch_size if policy else batch_size
-    block, images = -1, None
-    for index in indices:
-        first = index * batch_size
-        if first // block_size != block:
-            block = first // block_size
-            images = _moved(split, slice(block * block_size, (block + 1) * block_size), numbers, augment)
-            images = policy(images.permute(0, 3, 1, 2), block).permute(0, 2, 3, 1).contiguous() if policy else images
-        at = slice(first, first + batch_size)
-        batch = normalise(images[first - block * block_size :][:batch_size])
+def _run(split, numbers, indices, *, batch_size, augment, normalise) -> Iterator[tuple[Tensor, Tensor]]:
+    pixels = _with_policy if augment.policy else _without_policy
+    for index, images in zip(indices, pixels(split, numbers, indices, batch_size, augment), strict=True):
+        at = _rows(index, batch_size)
+        images = normalise(images)
         if augment.cutout:
-            batch = cut_out(batch, numbers.centre[at], augment.cutout)
-        yield batch.permute(0, 3, 1, 2), split.labels[numbers.order[at]]
+            images = cut_out(images, numbers.centre[at], augment.cutout)
+        yield images.permute(0, 3, 1, 2), split.labels[numbers.order[at]]
 
 
-def _moved(split: Split, at: slice, numbers: _Numbers, augment: Augment) -> Tensor:
+def _rows(index: int, size: int) -> slice:
+    return slice(index * size, (index + 1) * size)
+
+
+def _without_policy(split, numbers, indices, batch_size, augment) -> Iterator[Tensor]:
+    for index in indices:
+        yield _moved(split, numbers, _rows(index, batch_size), augment)
+
+
+def _with_policy(split, numbers, indices, batch_size, augment) -> Iterator[Tensor]:
+    policy = Policy(augment.policy, numbers.policy, BLOCK * batch_size, split.images.device)
+    for block, members in groupby(indices, key=lambda index: index // BLOCK):
+        images = _moved(split, numbers, _rows(block, BLOCK * batch_size), augment)
+        shape = images.shape
+        images = policy(images.permute(0, 3, 1, 2), block).permute(0, 2, 3, 1).flatten().view(shape)
+        for index in members:
+            yield images[_rows(index % BLOCK, batch_size)]
+
+
+def _moved(split: Split, numbers: _Numbers, at: slice, augment: Augment) -> Tensor:
     pixels = split.images.permute(0, 2, 3, 1)  # (n, height, width, channels), without a copy: see Split
     images = pixels.index_select(0, numbers.order[at])
     if augment.crop_padding or augment.flip:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -79,12 +80,12 @@ def _key(root: Path, files: Sequence[Path], image_size: int | None) -> str:
 
 def decode(files: Sequence[Path], size: tuple[int, int], *, scale: bool) -> Tensor:
     """RGB images, uint8 (n, 3, *size). Threads, since decoding holds no Python lock."""
-    images = torch.empty(len(files), 3, *size, dtype=torch.uint8)
+    images = np.empty((len(files), *size, 3), np.uint8)
 
     def fill(start: int) -> int:
         chunk = files[start : start + CHUNK]
         for row, path in enumerate(chunk, start):
-            images[row] = _scaled(_read(path), size[0]) if scale else _checked(_read(path), size, path, files[0])
+            images[row] = _scaled(path, size[0]) if scale else _checked(_read(path), size, path, files[0])
         return len(chunk)
 
     pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 16))
@@ -94,34 +95,39 @@ def decode(files: Sequence[Path], size: tuple[int, int], *, scale: bool) -> Tens
                 bar.update(done)
     finally:
         pool.shutdown(cancel_futures=True)
-    return images
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def _read(path: Path) -> Tensor:
-    from torchvision.io import ImageReadMode, decode_image
-
+def _read(path: Path, draft: int | None = None) -> Image.Image:
+    """As RGB. `draft` lets a large JPEG be decoded at a fraction of its size, but no smaller than that."""
     try:
-        return decode_image(str(path), mode=ImageReadMode.RGB)
-    except RuntimeError as error:
+        with Image.open(path) as image:
+            if draft:
+                image.draft("RGB", (draft, draft))
+            return image.convert("RGB")
+    except OSError as error:
         raise ValueError(f"{path} cannot be read as an image ({error}); remove or replace it") from None
 
 
 def _size_of(path: Path) -> tuple[int, int]:
-    height, width = _read(path).shape[1:]
+    width, height = _read(path).size
     return height, width
 
 
-def _checked(image: Tensor, size: tuple[int, int], path: Path, first: Path) -> Tensor:
-    if image.shape[1:] == size:
+def _checked(image: Image.Image, size: tuple[int, int], path: Path, first: Path) -> Image.Image:
+    if image.size[::-1] == size:
         return image
-    found, wanted = (f"{height}x{width}" for height, width in (image.shape[1:], size))
+    found, wanted = f"{image.height}x{image.width}", f"{size[0]}x{size[1]}"
     raise ValueError(f"{path} has {found} pixels, {first} has {wanted}; give image_size=... to scale all to one size")
 
 
-def _scaled(image: Tensor, side: int) -> Tensor:
-    from torchvision.transforms.v2 import functional as tv
-
-    return tv.center_crop(tv.resize(image, [side], antialias=True), [side, side])
+def _scaled(path: Path, side: int) -> Image.Image:
+    """The shorter side becomes `side`; then the square in the middle."""
+    image = _read(path, draft=2 * side)
+    factor = side / min(image.size)
+    image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BILINEAR)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
 
 
 # --- cache ------------------------------------------------------------------------------------------------------
@@ -129,7 +135,7 @@ def _scaled(image: Tensor, side: int) -> Tensor:
 
 def _read_cache(path: Path, key: str) -> list[Tensor] | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["key"]) == key:
                 return [torch.from_numpy(arrays[part]) for part in ("train", "test")]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

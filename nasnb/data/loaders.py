@@ -112,7 +112,7 @@ def _fashion_sample() -> Data:
     if not SAMPLE_FILE.exists():
         raise FileNotFoundError(f"the embedded sample {SAMPLE_FILE} is missing; install nasnb again")
     try:
-        with np.load(SAMPLE_FILE, allow_pickle=False) as arrays:
+        with SAMPLE_FILE.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             parts = [_split(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in ("train", "test")]
         data = _data("fashion-sample", *parts, FASHION_CLASSES)
     except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
