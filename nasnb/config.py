@@ -22,9 +22,15 @@ class SearchConfig:
     shuffled_split: bool = False  # False: first part, second part, as the official code
     lr: float = 0.025
     lr_min: float = 0.001  # the paper anneals to 0; every official code to 0.001
+    schedule: str = "cosine"  # or "cosine_power", "cosine_power_code"
+    power: float = 2.0  # of cosine_power (sharpDARTS, equation 2)
+    warmup_epochs: int = 0  # in which the learning rate rises
     momentum: float = 0.9
     weight_decay: float = 3e-4
     clip: float = 5.0  # global gradient norm of the weights
+    # factor on the epochs that parts of a method count in (warm-up, decisions, tuning); `scaled` sets it
+    pace: float = 1.0
+    second_stage_cells: int | None = None  # of methods with two stages; None: as many as in the first
     alpha_lr: float = 3e-4
     alpha_betas: tuple[float, float] = (0.5, 0.999)
     alpha_weight_decay: float = 1e-3
@@ -50,13 +56,13 @@ class TrainConfig:
     train_images: int | None = None
     lr: float = 0.025
     lr_min: float = 0.0
-    schedule: str = "cosine"  # "cosine", "cosine_power", "linear" or "exponential"
+    schedule: str = "cosine"  # "cosine", "cosine_power", "cosine_power_code", "linear" or "exponential"
     power: float = 10.0  # of cosine_power (sharpDARTS, equation 2)
     decay: float = 0.97  # of exponential, per epoch (the ImageNet recipe of DARTS)
     warmup_epochs: int = 0
     momentum: float = 0.9
     weight_decay: float = 3e-4
-    clip: float = 5.0
+    clip: float | None = 5.0
     drop_path: float = 0.2  # final probability; it grows linearly from 0
     auxiliary_weight: float = 0.4  # 0: no auxiliary head
     label_smoothing: float = 0.0
@@ -72,11 +78,25 @@ Config = TypeVar("Config", SearchConfig, TrainConfig)
 # What a preset changes of a paper's own numbers. `gpu` keeps the search and shortens the final training.
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "smoke": {
-        "search": {"epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "train_images": 128},
+        "search": {
+            "epochs": 2,
+            "batch_size": 32,
+            "channels": 4,
+            "cells": 3,
+            "second_stage_cells": None,
+            "train_images": 128,
+        },
         "train": {"epochs": 1, "batch_size": 32, "channels": 4, "cells": 3, "train_images": 128},
     },
     "laptop": {
-        "search": {"epochs": 10, "batch_size": 64, "channels": 4, "cells": 3, "train_images": 2000},
+        "search": {
+            "epochs": 10,
+            "batch_size": 64,
+            "channels": 4,
+            "cells": 3,
+            "second_stage_cells": None,
+            "train_images": 2000,
+        },
         "train": {"epochs": 6, "batch_size": 64, "channels": 8, "cells": 3, "train_images": 4000},
     },
     "gpu": {
@@ -99,11 +119,17 @@ def changed(config: Config, **changes: Any) -> Config:
 
 
 def scaled(config: Config, preset: str, **changes: Any) -> Config:
-    """The paper's `config` at the scale of `preset`, then with single values changed (None keeps the preset's)."""
+    """The paper's `config` at the scale of `preset`, then with single values changed (None keeps the preset's).
+
+    A search of fewer epochs than the paper's takes its warm-up, decisions and tuning at the same pace.
+    """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}{nearest(preset, PRESETS)}; presets: {', '.join(PRESETS)}")
     part = "search" if isinstance(config, SearchConfig) else "train"
-    return changed(replace(config, **PRESETS[preset][part]), **changes)
+    smaller = changed(replace(config, **PRESETS[preset][part]), **changes)
+    if part == "search" and changes.get("pace") is None:
+        smaller = replace(smaller, pace=config.pace * min(1.0, smaller.epochs / config.epochs))
+    return smaller
 
 
 def nearest(name: str, known: Any) -> str:

@@ -320,21 +320,24 @@ class Network(nn.Module):
         return self.head(self.features(states, routed, start=self.auxiliary_after + 1, drop_path=drop_path)[1]), auxiliary
 
     def route(self, weights: Weights | None, open: Open | None = None) -> dict[str, list[Routed]]:
-        """The mixing weights of every cell type, as its cells want them."""
+        """The mixing weights of every cell type, as its cells want them; "normal/3" is of the cell at block 3 alone."""
+        if weights is None:
+            return {group: wiring(None, None, None) for group, wiring in self.wirings.items()}
+        cells = {f"{group}/{i}": group for i, group in enumerate(self.groups)}
+        own = {key: group for key, group in cells.items() if key in weights}
         return {
-            group: wiring(
-                None if weights is None else weights[group],
-                None if weights is None else weights.get(f"{group}/edges"),
-                None if open is None else open[group],
+            key: self.wirings[group](
+                weights[key], weights.get(f"{group}/edges"), None if open is None else open[group]
             )
-            for group, wiring in self.wirings.items()
+            for key, group in ({group: group for group in self.wirings} | own).items()
         }
 
     def features(self, states: tuple[Tensor, Tensor], routed: Mapping[str, list[Routed]], *, start: int = 0,
                  stop: int | None = None, drop_path: float | Tensor = 0.0) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The last two states after blocks `start` to `stop`: evaluations that differ late share what comes before."""
         s0, s1 = states
-        blocks = list(zip(self.blocks, self.groups, strict=True))
-        for block, group in blocks[start:stop]:
-            s0, s1 = s1, block(s1) if group is None else block(s0, s1, routed[group], drop_path)
+        blocks = list(enumerate(zip(self.blocks, self.groups, strict=True)))
+        for i, (block, group) in blocks[start:stop]:
+            own = None if group is None else routed.get(f"{group}/{i}", routed[group])
+            s0, s1 = s1, block(s1) if own is None else block(s0, s1, own, drop_path)
         return s0, s1

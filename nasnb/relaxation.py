@@ -72,6 +72,8 @@ class Relaxation(nn.Module):
                 self.register_buffer(f"enters_{group}", targets[:, None] == targets[None, :], persistent=False)
             self.register_buffer(f"open_{group}", torch.tensor(choices.is_candidate(group)))
         self.requires_grad_(rule.learns)
+        self._closed: dict[str, tuple[tuple[bool, ...], ...]] | str | None = "unknown"  # is_open(), once looked up
+        self.register_load_state_dict_post_hook(lambda module, _: module._changed())
 
     def forward(self) -> dict[str, Tensor]:
         """{group: (edges, ops)}, and for edge-normalised rules {group/edges: (edges,)}."""
@@ -90,15 +92,40 @@ class Relaxation(nn.Module):
         """(edges, ops) booleans: the candidates still in the race."""
         return getattr(self, f"open_{group}")
 
-    def is_open(self) -> dict[str, list[list[bool]]] | None:
-        """The open mask as host lists, for networks to skip what is closed; None while every candidate is open."""
-        masks = {group: self.open(group).tolist() for group in self.alpha}
-        return masks if any(masks[g] != self.choices.is_candidate(g) for g in masks) else None
+    def is_open(self) -> dict[str, tuple[tuple[bool, ...], ...]] | None:
+        """The open mask on the host, for networks to skip what is closed; None while every candidate is open.
+
+        Waits for the device only after a decision; until the next one the very same object is returned.
+        """
+        if self._closed == "unknown":
+            masks = self.mask()
+            every = {g: tuple(map(tuple, self.choices.is_candidate(g))) for g in masks}
+            self._closed = None if masks == every else masks
+        return self._closed
+
+    def mask(self) -> dict[str, tuple[tuple[bool, ...], ...]]:
+        """The open mask on the host, whatever it is."""
+        return {group: tuple(map(tuple, self.open(group).tolist())) for group in self.alpha}
+
+    def held(self) -> dict[str, Tensor]:
+        """{group: alpha now}, if edges have been decided: weight decay and momentum would go on moving it."""
+        return {} if self.is_open() is None else {group: alpha.detach().clone() for group, alpha in self.alpha.items()}
+
+    @torch.no_grad()
+    def put_back(self, held: dict[str, Tensor]) -> None:
+        """Undo what happened to the alpha of decided and pruned edges since `held`."""
+        for group, before in held.items():
+            decided = self.open(group).sum(1, keepdim=True) <= 1
+            self.alpha[group].copy_(torch.where(decided, before, self.alpha[group]))
 
     @torch.no_grad()
     def decide(self, group: str, edge: int, op: int | None) -> None:
-        """Close every candidate of an edge but one; None prunes the edge whole."""
+        """Close every candidate of an edge but one (a column of alpha); None prunes the edge whole."""
         mask = self.open(group)
         mask[edge] = False
         if op is not None:
             mask[edge, op] = True
+        self._changed()
+
+    def _changed(self) -> None:
+        self._closed = "unknown"

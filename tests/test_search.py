@@ -243,7 +243,7 @@ def test_decided_and_pruned_edges():
     weights = relaxation()["g"]
     assert weights[0].tolist() == [0, 0, 1]
     assert weights[2].tolist() == [0, 0, 0]
-    assert relaxation.is_open()["g"][2] == [False, False, False]
+    assert relaxation.is_open()["g"][2] == (False, False, False)
 
 
 def test_rules_that_do_not_learn_have_no_optimiser():

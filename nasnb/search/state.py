@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ Batch = tuple[Tensor, Tensor]
 class SearchState:
     """A search in progress: epoch and step say what comes next, both counted from 0."""
 
+    method: Any  # a nasnb.methods.Method
     net: nn.Module
     relaxation: Relaxation
     weight_optimizer: torch.optim.Optimizer
@@ -36,6 +37,21 @@ class SearchState:
     step: int = 0
     tally: Tally = field(default_factory=Tally)  # training loss and accuracy of this epoch so far
     extra: dict[str, Any] = field(default_factory=dict)  # what decisions and selection remember (plain data, tensors)
+
+    @property
+    def earlier(self) -> list[dict[str, list]]:
+        """The scores that earlier stages ended with, for methods of several stages (StacNAS)."""
+        return self.extra.get("earlier", [])
+
+    @property
+    def stage_epoch(self) -> int:
+        """Epochs since the current stage began; the same as `epoch` in the first."""
+        return self.epoch - self.extra.get("begun", 0)
+
+    @property
+    def batch_size(self) -> int:
+        """That of the config, unless something made it grow (SGAS)."""
+        return self.extra.get("batch_size", self.config.batch_size)
 
     @property
     def lr(self) -> float:
@@ -64,15 +80,15 @@ class SearchState:
         return F.cross_entropy(_at_least_float32(logits), batch[1])
 
     def weights(self) -> dict[str, Tensor]:
-        """The mixing weights as constants, for whoever does not learn alpha."""
+        """The mixing weights as constants, for whoever does not learn alpha; single cells may have their own."""
         with torch.no_grad():
-            return self.relaxation()
+            return self.relaxation() | self.extra.get("cell_weights", {})
 
     def batches(self, part: Split, purpose: str, epoch: int, *, start: int = 0, augment: bool = True):
         """Shuffled, augmented batches of one pass, from batch `start` on."""
         c = self.config
         how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout) if augment else None
-        return batches(part, c.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
+        return batches(part, self.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
                        epoch=epoch, augment=how, start=start)  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:
@@ -90,6 +106,8 @@ class SearchState:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken. Raises RuntimeError naming the keys if the networks differ."""
+        for scores in saved["extra"].get("earlier", [])[len(self.earlier) :]:
+            self.advance(scores)
         self.net.load_state_dict(saved["net"])
         self.relaxation.load_state_dict(saved["relaxation"])
         self.weight_optimizer.load_state_dict(saved["weight_optimizer"])
@@ -98,6 +116,15 @@ class SearchState:
         self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
         self.tally.sums.copy_(saved["tally"])
         self.extra = dict(saved["extra"])
+
+    def advance(self, scores: dict[str, list]) -> None:
+        """Become the fresh state of the method's next stage, which is chosen by the scores of this one."""
+        extra = {"earlier": [*self.earlier, scores], "begun": self.epoch}
+        cells = self.config.second_stage_cells or self.config.cells
+        fresh = begin(self.method.then(scores), self.data, replace(self.config, cells=cells))
+        for name in (f.name for f in fields(self) if f.name not in ("epoch", "extra")):
+            setattr(self, name, getattr(fresh, name))
+        self.extra = extra
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
@@ -113,7 +140,7 @@ def begin(method, data: Data, config: SearchConfig) -> SearchState:
                                     mix=method.mix, image_channels=data.image_size[0])  # fmt: skip
     net = net.to(device, memory_format=torch.channels_last)
     relaxation = Relaxation(method.space.choices, method.relax, std=config.alpha_init_std, seed=config.seed).to(device)
-    return SearchState(net, relaxation, sgd(net, config), adam(relaxation, config), config, data, train, valid,
+    return SearchState(method, net, relaxation, sgd(net, config), adam(relaxation, config), config, data, train, valid,
                        tally=Tally(device))  # fmt: skip
 
 
@@ -121,6 +148,8 @@ def parts(images: Split, config: SearchConfig) -> tuple[Split, Split]:
     """What trains the weights, and what trains alpha or validates."""
     if config.train_images is not None:
         images = images.take(torch.arange(min(config.train_images, len(images))))
+    if config.train_fraction == 1:
+        return images, images.take(slice(0, 0))
     train, valid = split(images, config.train_fraction, shuffled=config.shuffled_split, seed=config.seed)
     if len(train) == 0:
         raise ValueError(f"train_fraction={config.train_fraction} of {len(images)} images leaves none to train on")

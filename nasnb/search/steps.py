@@ -19,14 +19,14 @@ def bilevel(*, order: int = 1, warmup: int = 0, exact: bool = False, disturb: Di
     """Alpha on a validation batch, then weights on a training batch (DARTS, algorithm 1).
 
     Order 1 takes the weights as they are, order 2 looks one weight step ahead, by finite differences as published or
-    by `exact` differentiation. Alpha rests for the first `warmup` epochs; `disturb` changes the mixing weights that
-    the weights are trained under (SDARTS).
+    by `exact` differentiation. Alpha rests for the first `warmup` epochs (times the config's pace); `disturb` changes
+    the mixing weights that the weights are trained under (SDARTS).
     """
     if order not in (1, 2):
         raise ValueError(f"order={order}: bilevel search is of first (1) or second order (2)")
 
     def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Tensor, Tensor]:
-        if state.epoch >= warmup and state.alpha_optimizer is not None:
+        if state.stage_epoch >= warmup * state.config.pace and state.alpha_optimizer is not None:
             gradient = alpha_gradient if order == 1 else exact_unrolled_gradient if exact else unrolled_gradient
             update_alpha(state, gradient(state, train, next_valid()))
         weights = state.weights()
@@ -38,6 +38,24 @@ def bilevel(*, order: int = 1, warmup: int = 0, exact: bool = False, disturb: Di
 def weights_only() -> Step:
     """No alpha: only the weights learn (MSR-DARTS, equation 2)."""
     return lambda state, train, next_valid: update_weights(state, train, state.weights())
+
+
+def one_level() -> Step:
+    """One batch and one pass: both gradients at the same point, then both updates (StacNAS, equations 8 and 9)."""
+
+    def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Tensor, Tensor]:
+        logits = state.logits(train[0], state.relaxation())
+        loss = F.cross_entropy(logits, train[1])
+        alphas, weights = list(state.relaxation.parameters()), list(state.net.parameters())
+        gradients = torch.autograd.grad(loss, alphas + weights, allow_unused=True)
+        for weight, gradient in zip(weights, gradients[len(alphas) :], strict=True):
+            weight.grad = gradient
+        torch.nn.utils.clip_grad_norm_(weights, state.config.clip)
+        state.weight_optimizer.step()
+        update_alpha(state, list(gradients[: len(alphas)]))
+        return loss.detach(), logits.detach()
+
+    return step
 
 
 def update_weights(state: SearchState, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -52,12 +70,14 @@ def update_weights(state: SearchState, batch: Batch, weights: Mapping[str, Tenso
 
 
 def update_alpha(state: SearchState, gradients: list[Tensor]) -> None:
-    """One Adam step on alpha (and beta)."""
+    """One Adam step on alpha (and beta); that of decided edges stays."""
     for parameter, gradient in zip(state.relaxation.parameters(), gradients, strict=True):
         parameter.grad = gradient
     if state.config.alpha_clip is not None:
         torch.nn.utils.clip_grad_norm_(state.relaxation.parameters(), state.config.alpha_clip)
+    held = state.relaxation.held()
     state.alpha_optimizer.step()
+    state.relaxation.put_back(held)
 
 
 def alpha_gradient(state: SearchState, train: Batch, valid: Batch) -> list[Tensor]:
@@ -99,7 +119,7 @@ def exact_unrolled_gradient(state: SearchState, train: Batch, valid: Batch) -> l
 
 
 def _one_step_ahead(state: SearchState, train: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The weights, and what one SGD step on the training batch (momentum and decay included, no clipping) makes them."""
+    """The weights, and what one SGD step on the training batch (with momentum and decay, unclipped) makes them."""
     params = dict(state.net.named_parameters())
     gradients = torch.autograd.grad(state.loss(train, state.weights()), list(params.values()))
     c, optimizer = state.config, state.weight_optimizer
