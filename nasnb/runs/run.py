@@ -13,6 +13,7 @@ import torch
 
 from nasnb.config import SearchConfig, TrainConfig, to_dict
 from nasnb.runs import checkpoint
+from nasnb.runs.estimate import Timer, is_estimate_only
 from nasnb.runs.files import locked, read_json, runs_folder, sweep, write_json
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import Progress, duration, say
@@ -66,12 +67,21 @@ class Run:
         at it, OSError if the folder cannot be written, and whatever the computation raises; the last checkpoint stays.
         """
         if not self.is_finished():
+            if is_estimate_only():
+                self._estimate(task)
             with locked(self.folder), held_back() as pending:
                 if not self.is_finished():  # another process may have ended it just now
                     _Session(self, task, pending, save_every).work()
         else:
             say(f"{self.name}: loaded{self._made_with()}, nothing computed")
         return read_result(self.folder, lambda: self._rebuild(task))
+
+    def _estimate(self, task: Task) -> None:
+        state = task.begin()
+        steps = self.epochs * task.steps_per_epoch(state)
+        timer = Timer(self.name, steps_left=steps, memory=lambda: peak_memory(self.device))
+        for _ in task.epochs(state, timer):
+            pass
 
     def is_finished(self) -> bool:
         """Whether nothing is left to compute."""

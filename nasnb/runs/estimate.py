@@ -1,0 +1,52 @@
+"""What a run will cost, from its first steps."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from nasnb.runs.progress import duration
+
+TIMED = 3  # steps, after a first one that also warms up
+
+
+class EstimateOnly(Exception):
+    """Ends the first unfinished run of a process that was told `estimate_only()`; its text is the estimate."""
+
+
+_only = False
+
+
+def estimate_only() -> None:
+    """From now on, the first run that has something to compute raises EstimateOnly after a few steps."""
+    global _only
+    _only = True
+
+
+def is_estimate_only() -> bool:
+    """Whether runs are only to be estimated."""
+    return _only
+
+
+class Timer:
+    """Called at every step; after `1 + TIMED` of them it raises EstimateOnly."""
+
+    def __init__(self, name: str, *, steps_left: int, memory: Any):
+        self.name, self.steps_left, self.memory = name, steps_left, memory
+        self.count = 0
+        self.started = 0.0
+
+    def __call__(self, state: Any) -> None:
+        self.count += 1
+        if self.count == 1:
+            self.started = time.monotonic()
+        if self.count > min(TIMED, self.steps_left - 1):
+            raise EstimateOnly(self.sentence())
+
+    def sentence(self) -> str:
+        """Of time and memory."""
+        seconds = (time.monotonic() - self.started) / max(1, self.count - 1)
+        peak = self.memory()
+        memory = f", {peak / 2**30:.1f} GiB of memory" if peak else ""
+        return (f"{self.name}: about {duration(seconds * self.steps_left)} for {self.steps_left} steps of "
+                f"{1000 * seconds:.0f} ms{memory}; validation and analyses come on top")  # fmt: skip

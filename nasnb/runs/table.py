@@ -1,0 +1,97 @@
+"""All runs of a folder as a table, and what parts two of them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nasnb.config import nearest
+from nasnb.runs.files import is_locked, read_json, runs_folder
+from nasnb.runs.record import SCHEMA, SCHEMA_VERSION
+
+COLUMNS = ("name", "kind", "method", "data", "seed", "state", "epoch", "epochs", "seconds_left", "accuracy", "seconds",
+           "error")  # fmt: skip
+
+
+def find_runs(runs_dir: str | Path) -> pd.DataFrame:
+    """One line per run, sorted by name. Broken and foreign folders are skipped with a warning that names them.
+
+    A run whose process died counts as interrupted; `seconds_left` is NaN unless it is running.
+    """
+    lines = []
+    for folder in sorted(path for path in runs_folder(runs_dir).glob("*") if path.is_dir()):
+        try:
+            lines.append(_line(read_record(folder), running=is_locked(folder)))
+        except (ValueError, OSError) as error:
+            warnings.warn(f"{folder.name} is skipped: {error}", stacklevel=2)
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a run. Raises ValueError saying why a folder is no run that this version can read."""
+    if not (folder / "record.json").is_file():
+        raise ValueError("it holds no record.json")
+    record = read_json(folder / "record.json")
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA_VERSION:
+        raise ValueError(f"its record.json has not the layout {SCHEMA_VERSION} of this version")
+    missing = [entry for entry in SCHEMA if entry not in record]
+    if missing:
+        raise ValueError(f"its record.json lacks {', '.join(missing)}")
+    return record
+
+
+def _line(record: Mapping[str, Any], *, running: bool) -> dict[str, Any]:
+    progress, metrics = record["progress"], record["metrics"]
+    dead = record["state"] == "running" and not running
+    accuracy = metrics.get("valid_accuracy")
+    return {
+        **{name: record[name] for name in ("name", "kind", "method", "seed", "seconds", "error")},
+        "data": (record["data"] or {}).get("name"),
+        "state": "interrupted" if dead else record["state"],
+        "epoch": progress["epoch"],
+        "epochs": progress["epochs"],
+        "seconds_left": progress["seconds_left"] if record["state"] == "running" and running else None,
+        "accuracy": metrics.get("train_accuracy") if accuracy is None else accuracy,
+    }
+
+
+def compare(a: str, b: str, *, runs_dir: str | Path) -> pd.DataFrame:
+    """Lines (entry, a, b) for all that differs between two runs: what went in, where it ran, what came out.
+
+    Raises ValueError for a name that is not, or not only, the beginning of one run's.
+    """
+    flat = [_flat(_whole(_one(name, runs_folder(runs_dir)))) for name in (a, b)]
+    entries = [*flat[0], *(entry for entry in flat[1] if entry not in flat[0])]
+    lines = [(entry, flat[0].get(entry), flat[1].get(entry)) for entry in entries]
+    return pd.DataFrame([line for line in lines if line[1] != line[2]], columns=["entry", "a", "b"])
+
+
+def _one(name: str, folder: Path) -> Path:
+    names = sorted(path.parent.name for path in folder.glob("*/record.json"))
+    found = [name] if name in names else [known for known in names if known.startswith(name)]
+    found = found or [known for known in names if known.endswith(name)]
+    if not found:
+        raise ValueError(f"no run {name!r} in {folder}{nearest(name, names)}; `nasnb runs` lists them")
+    if len(found) > 1:
+        raise ValueError(f"{name!r} may be any of {', '.join(found)}: give more of the name")
+    return folder / found[0]
+
+
+def _whole(folder: Path) -> dict[str, Any]:
+    """What determined the run, then its record without what says the same again or always differs."""
+    record = read_record(folder)
+    for entry in ("schema", "name", "config", "data", "kind", "method", "seed", "progress", "started", "ended"):
+        record.pop(entry)
+    return {**read_json(folder / "identity.json"), **record}
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        parts = [_flat(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()]
+        return {entry: item for part in parts for entry, item in part.items()}
+    return {path: json.dumps(value) if isinstance(value, list | dict) else value}
