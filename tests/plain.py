@@ -13,9 +13,7 @@ from torch import nn
 class Pooled(nn.Module):
     def __init__(self, kind, channels, stride):
         super().__init__()
-        self.pool = (
-            nn.MaxPool2d(3, stride, 1) if kind == "max" else nn.AvgPool2d(3, stride, 1, count_include_pad=False)
-        )
+        self.pool = nn.MaxPool2d(3, stride, 1) if kind == "max" else nn.AvgPool2d(3, stride, 1, count_include_pad=False)
         self.add_module("1", nn.BatchNorm2d(channels, affine=False))
 
     def forward(self, x):

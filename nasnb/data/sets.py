@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from nasnb.randomness import generator
 
@@ -67,6 +68,24 @@ class Data:
 
     def to(self, device: torch.device | str) -> Data:
         return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+    def resized(self, side: int | None) -> Data:
+        """The set at side x side pixels (antialiased), named `name@side`; itself where it has that size or side is None."""
+        if side is None or self.image_size[1:] == (side, side):
+            return self
+        if side < 8:
+            raise ValueError(f"images of {side} pixels are too small: two reductions leave under 2 of them")
+        train, test = (Split(_resize(part.images, side), part.labels) for part in (self.train, self.test))
+        mean, std = channel_statistics(train.images)
+        checksum = checksum_of(train.images, train.labels, test.images, test.labels)
+        return Data(f"{self.name}@{side}", train, test, self.classes, mean, std, checksum)
+
+
+def _resize(images: Tensor, side: int) -> Tensor:
+    parts = (
+        interpolate(part.float(), size=(side, side), mode="bilinear", antialias=True) for part in images.split(1024)
+    )
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
 
 
 def checksum_of(*tensors: Tensor) -> str:

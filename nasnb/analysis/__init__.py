@@ -1,0 +1,1 @@
+"""The papers' analyses as functions, usable on any supernet or record."""
