@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch import Tensor
 
 from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype, Pick
+from nasnb.config import nearest
 from nasnb.networks import (
     AuxiliaryHead,
     Cell,
@@ -33,14 +34,24 @@ GROUPS = ("normal", "reduce")
 class CellSpace:
     """A stack of normal cells with two reduction cells, at one and two thirds of the depth (DARTS, section 2.1).
 
-    `candidates` gives per group the operations of every edge, node by node, then source by source. `search_ops`
-    replaces single operations in the supernet (MSR-DARTS normalises them there).
+    `candidates` gives per group the operations of every edge, node by node, then source by source; a second copy of an
+    operation on the same edge is called `skip_connect#2`. `search_ops` replaces single operations in the supernet
+    (MSR-DARTS normalises them there).
     """
 
     name: str
     candidates: Mapping[str, tuple[tuple[str, ...], ...]]
     ops: Mapping[str, Builder]
     search_ops: Mapping[str, Builder] | None = None
+    before_forward: Callable[[Network], None] | None = None  # of the supernet
+    # the ImageNet auxiliary head with its second BatchNorm, which DARTS leaves out and sharpDARTS' code does not
+    auxiliary_norm: bool = False
+
+    def __post_init__(self) -> None:
+        for group, rows in self.candidates.items():
+            for edge in _edges(rows):
+                for op in edge.ops:
+                    self._check_op(op, edge.source, edge.target, group)
 
     @cached_property
     def choices(self) -> Choices:
@@ -55,18 +66,24 @@ class CellSpace:
     def supernet(self, *, channels: int, cells: int, classes: int, mix: FullMix = full_mix, image_channels: int = 3,
                  stem: str = "cifar") -> Network:  # fmt: skip
         """The network in which all candidates compete; BatchNorms of its cells have no affine part."""
-        ops = {**self.ops, **(self.search_ops or {})}
-        concat = {group: self.nodes for group in self.candidates}
-        return _stack(self.choices.groups, concat, ops, mix=mix, channels=channels, cells=cells, classes=classes,
-                      affine=False, image_channels=image_channels, stem=stem)  # fmt: skip
+        built = {**self.ops, **(self.search_ops or {})}
+        names = {op for rows in self.candidates.values() for row in rows for op in row}
+        ops = {name: built[plain_name(name)] for name in names if name != "none"}
+        concat = dict.fromkeys(self.candidates, self.nodes)
+        net = _stack(self.choices.groups, concat, ops, mix=mix, channels=channels, cells=cells, classes=classes,
+                     affine=False, image_channels=image_channels, stem=stem)  # fmt: skip
+        if self.before_forward is not None:
+            net.register_forward_pre_hook(lambda net, _: self.before_forward(net))
+        return net
 
     def network(self, genotype: Genotype, *, channels: int, cells: int, classes: int, auxiliary: bool = False,
                 image_channels: int = 3, stem: str = "cifar") -> Network:  # fmt: skip
-        """The final network of a genotype. Raises ValueError for a genotype with operations this space does not know."""
+        """The final network of a genotype. Raises ValueError for operations that this space does not know."""
         self._check(genotype)
         edges = {g: tuple(Edge(p.source, p.target, (p.op,)) for p in picks) for g, picks in genotype.picks.items()}
         return _stack(edges, genotype.concat, self.ops, mix=full_mix, channels=channels, cells=cells, classes=classes,
-                      affine=True, image_channels=image_channels, stem=stem, auxiliary=auxiliary)  # fmt: skip
+                      affine=True, image_channels=image_channels, stem=stem, auxiliary=auxiliary,
+                      auxiliary_norm=self.auxiliary_norm)  # fmt: skip
 
     def discretise(self, scores: Mapping[str, Tensor]) -> Genotype:
         """The two strongest edges of each node, with the strongest operation of each (DARTS, section 2.4).
@@ -75,21 +92,44 @@ class CellSpace:
         """
         picks = {}
         for group, edges in self.choices.groups.items():
-            rows = scores[group].tolist() if isinstance(scores[group], Tensor) else [list(r) for r in scores[group]]
+            rows = score_rows(self.choices, scores, group)
             best = [_best(edge, row) for edge, row in zip(edges, rows, strict=True)]
             picks[group] = tuple(pick for node in self.nodes for pick in _strongest(node, best))
-        return Genotype(picks, {group: self.nodes for group in picks})
+        return Genotype(picks, dict.fromkeys(picks, self.nodes))
 
     def _check(self, genotype: Genotype) -> None:
         if set(genotype.picks) != set(GROUPS):
             raise ValueError(f"space {self.name!r} needs the cells {GROUPS}, the genotype has {tuple(genotype.picks)}")
         for group, picks in genotype.picks.items():
             for op, source, target in picks:
-                if op != "none" and op not in self.ops:
-                    raise ValueError(
-                        f"unknown operation {op!r} on edge {source}->{target} of {group!r}; "
-                        f"space {self.name!r} has {', '.join(self.ops)}"
-                    )
+                self._check_op(op, source, target, group)
+
+    def _check_op(self, op: str, source: int, target: int, group: str) -> None:
+        if op != "none" and plain_name(op) not in self.ops:
+            raise ValueError(
+                f"unknown operation {op!r} on edge {source}->{target} of {group!r}{nearest(op, self.ops)}; "
+                f"space {self.name!r} has {', '.join(self.ops)}"
+            )
+
+
+def plain_name(op: str) -> str:
+    """`skip_connect` for `skip_connect#2`, the second copy of an operation on one edge."""
+    return op.partition("#")[0]
+
+
+def score_rows(choices: Choices, scores: Mapping[str, Tensor | Sequence], group: str) -> list[list[float]]:
+    """A group's scores (edges, ops) on the host. Raises ValueError if they are missing or of another shape."""
+    if group not in scores:
+        raise ValueError(
+            f"no scores for {group!r}: the groups are {', '.join(choices.groups)}, got {', '.join(scores)}"
+        )
+    rows = scores[group].tolist() if isinstance(scores[group], Tensor) else [list(row) for row in scores[group]]
+    shape = (len(rows), len(rows[0]) if rows else 0)
+    if shape != choices.shape(group):
+        raise ValueError(
+            f"scores of {group!r} have shape {shape}, this space has (edges, ops) = {choices.shape(group)}"
+        )
+    return rows
 
 
 def _edges(rows: Sequence[tuple[str, ...]]) -> tuple[Edge, ...]:
@@ -107,7 +147,7 @@ def _best(edge: Edge, scores: Sequence[float]) -> tuple[float, Pick]:
     score, op = max(
         ((score, op) for score, op in zip(scores, edge.ops, strict=False) if op != "none"), key=lambda pair: pair[0]
     )
-    return score, Pick(op, edge.source, edge.target)
+    return score, Pick(plain_name(op), edge.source, edge.target)
 
 
 def _strongest(node: int, best: Sequence[tuple[float, Pick]]) -> list[Pick]:
@@ -117,7 +157,7 @@ def _strongest(node: int, best: Sequence[tuple[float, Pick]]) -> list[Pick]:
 
 def _stack(edges: Mapping[str, Sequence[Edge]], concat: Mapping[str, Sequence[int]], ops: Mapping[str, Builder], *,
            mix: FullMix, channels: int, cells: int, classes: int, affine: bool, image_channels: int, stem: str,
-           auxiliary: bool = False) -> Network:  # fmt: skip
+           auxiliary: bool = False, auxiliary_norm: bool = False) -> Network:  # fmt: skip
     """Cells on a stem, channels doubling at the two reductions. The arithmetic of darts: paper, section 3.1 and 3.2."""
     _check_size(channels, cells, stem)
     reductions = {cells // 3, 2 * cells // 3}
@@ -138,7 +178,7 @@ def _stack(edges: Mapping[str, Sequence[Edge]], concat: Mapping[str, Sequence[in
         groups.append(group)
         before, last, halved = last, channels * len(concat[group]), reduction
         at_auxiliary = last if i == 2 * cells // 3 else at_auxiliary
-    head = AuxiliaryHead(at_auxiliary, classes, last_norm=stem != "imagenet") if auxiliary else None
+    head = AuxiliaryHead(at_auxiliary, classes, last_norm=auxiliary_norm or stem != "imagenet") if auxiliary else None
     return Network(first, blocks, groups, wirings, Head(last, classes), auxiliary=head, auxiliary_after=2 * cells // 3)
 
 
@@ -170,6 +210,3 @@ def with_nodes(space: CellSpace, nodes: int) -> CellSpace:
     if len(kinds) != 1:
         raise ValueError(f"space {space.name!r} has edges with different candidates; nodes cannot be added to it")
     return replace(space, name=f"{space.name}-{nodes}-nodes", candidates=every_edge(kinds.pop(), nodes=nodes))
-
-
-SPACES: dict[str, CellSpace] = {space.name: space for space in (darts, darts_no_none)}
