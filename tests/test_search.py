@@ -7,15 +7,16 @@ import torch
 from conftest import tiny_data
 from torch.testing import assert_close
 
+from nasnb.analysis.hypergradient import hypergradient_errors
 from nasnb.architecture import Choices, Edge
 from nasnb.config import SearchConfig, TrainConfig, scaled
 from nasnb.genotypes import GENOTYPES
 from nasnb.methods import METHODS
 from nasnb.relaxation import Relaxation, edge_normalised, max_w, plain_sum, softmax, uniform
-from nasnb.schedules import cosine, cosine_power, drop_path_probability, search_lr
+from nasnb.schedules import cosine, cosine_power, drop_path_probability, learning_rate
 from nasnb.search import begin, search
 from nasnb.search.steps import alpha_gradient, bilevel, exact_unrolled_gradient, unrolled_gradient
-from nasnb.spaces import SPACES
+from nasnb.spaces import SPACES, random_genotype
 from nasnb.training import prepare, train
 
 TINY = SearchConfig(epochs=2, batch_size=16, channels=4, cells=3)
@@ -136,7 +137,7 @@ def toy_state(a, w, lr):
             return None
 
     relaxation = Alpha()
-    state = SimpleNamespace(
+    return SimpleNamespace(
         net=net,
         relaxation=relaxation,
         lr=lr,
@@ -146,7 +147,6 @@ def toy_state(a, w, lr):
         loss=lambda which, weights: net(which, weights),
         loss_at=lambda params, which: torch.func.functional_call(net, params, (which, relaxation())),
     )
-    return state
 
 
 def test_second_order_gradient_is_that_of_the_unrolled_loss():
@@ -258,11 +258,11 @@ def test_rules_that_do_not_learn_have_no_optimiser():
 def test_learning_rates_of_the_papers():
     darts = SearchConfig()
     for epoch, lr in [(0, 0.025), (1, 0.02497632), (25, 0.013), (49, 0.00102368)]:
-        assert search_lr(darts, epoch) == pytest.approx(lr, rel=1e-6)
+        assert learning_rate(darts, epoch) == pytest.approx(lr, rel=1e-6)
     pc = SearchConfig(lr=0.1, lr_min=0.0)
     for epoch, lr in [(1, 0.09990133642141358), (14, 0.08187119948743449), (49, 9.866357858642206e-05)]:
-        assert search_lr(pc, epoch) == pytest.approx(lr, rel=1e-12)
-    assert search_lr(SearchConfig(epochs=80), 79) == pytest.approx(0.00100925, rel=1e-5)
+        assert learning_rate(pc, epoch) == pytest.approx(lr, rel=1e-12)
+    assert learning_rate(SearchConfig(epochs=80), 79) == pytest.approx(0.00100925, rel=1e-5)
     assert drop_path_probability(TrainConfig(), 300) == pytest.approx(0.1)
 
 
@@ -310,3 +310,17 @@ def test_presets_and_unknown_parameters():
         scaled(SearchConfig(), "smoke", epoch=7)
     with pytest.raises(ValueError, match="epochs must be int, got 'seven'"):
         scaled(SearchConfig(), "smoke", epochs="seven")
+
+
+def test_the_finite_difference_tends_to_the_exact_gradient_as_its_radius_shrinks():
+    found = hypergradient_errors(METHOD, tiny_data(), TINY, radii=(1e-2, 1e-6), batches=1)["errors"]
+    error = found[found.measure == "relative error"].set_index("gradient").value
+    assert error["radius 1e-06"] < 1e-3 < error["first order"]
+    assert error["radius 1e-06"] < error["radius 0.01"]
+
+
+def test_random_genotypes_differ_by_seed_and_hold_no_none():
+    drawn = {random_genotype(SPACES["darts"], seed=seed) for seed in range(4)}
+    assert len(drawn) == 4
+    assert random_genotype(SPACES["darts"], seed=0) in drawn
+    assert not any("none" in genotype.ops("normal") for genotype in drawn)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from nasnb.architecture import Choices, Genotype
 from nasnb.config import nearest
 from nasnb.networks import Network
+from nasnb.randomness import generator
 from nasnb.spaces import sharp as _sharp
 from nasnb.spaces import stacnas as _stacnas
 from nasnb.spaces.bench201 import Bench201Space, bench201
@@ -25,6 +27,7 @@ __all__ = [
     "Space",
     "every_edge",
     "msr_space",
+    "random_genotype",
     "space",
     "with_nodes",
 ]
@@ -71,6 +74,13 @@ _ALL: tuple[Space, ...] = (
 )
 
 SPACES: dict[str, Space] = {each.name: each for each in _ALL}
+
+
+def random_genotype(space: Space, *, seed: int) -> Genotype:
+    """A legal architecture drawn by chance: what uniformly random scores favour."""
+    draw = generator(seed, "random genotype")
+    shapes = {group: space.choices.shape(group) for group in space.choices.groups}
+    return space.discretise({group: torch.rand(shape, generator=draw) for group, shape in shapes.items()})
 
 
 def space(name: str) -> Space:

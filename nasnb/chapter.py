@@ -1,0 +1,145 @@
+"""What every chapter says in the same way: its setting, its claims, published against measured, cost and record."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nasnb.config import SearchConfig, TrainConfig
+from nasnb.data import Data
+from nasnb.published import published
+from nasnb.runs import Result
+
+SHOWS, SHOWS_NOT, UNTOLD = "shows", "does not show", "cannot be told"
+
+
+class Claim(NamedTuple):
+    """What a paper says, where, and what was found here: `verdict` is SHOWS, SHOWS_NOT or UNTOLD."""
+
+    claim: str
+    where: str
+    verdict: str
+    numbers: str
+
+
+def glue(**values: Any) -> None:
+    """Keep numbers for the prose of the book, where {glue:text}`name` stands for them.
+
+    The same output that `myst_nb.glue(..., display=False)` makes, without needing it where a chapter runs.
+    """
+    from IPython.display import display
+
+    for name, value in values.items():
+        text = str(value.item() if isinstance(value, np.generic) else value)
+        prefix = "application/papermill.record/"
+        note = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+        display({f"{prefix}text/plain": text}, raw=True, metadata=note)
+
+
+def setting(data: Data, config: SearchConfig | TrainConfig, *, n: int | None = None) -> str:
+    """One line for captions: data set, scale, device, number of seeds."""
+    images = len(data.train) if config.train_images is None else min(config.train_images, len(data.train))
+    side = "×".join(map(str, data.image_size[1:]))
+    seeds = f"seed {config.seed}" if n is None else f"n = {n} seeds"
+    return (
+        f"{data.name} ({side} pixels, {images:,} training images), {config.epochs} epochs, {config.channels} channels, "
+        f"{config.cells} cells, {seeds}, {data.train.images.device.type.upper()}."
+    )
+
+
+def mean_sd(values: Iterable[float], unit: str = "") -> str:
+    """`12.3 ± 0.4 % (n = 3)`; a single value has no spread and says n = 1."""
+    array = np.asarray([v for v in values if np.isfinite(v)], dtype=float)
+    if len(array) == 0:
+        return "none measured"
+    unit = f" {unit}" if unit else ""
+    if len(array) == 1:
+        return f"{array[0]:.2f}{unit} (n = 1)"
+    return f"{array.mean():.2f} ± {array.std(ddof=1):.2f}{unit} (n = {len(array)})"
+
+
+def claims_table(claims: Sequence[Claim]) -> Table:
+    """The paper's claims and our verdicts at this scale."""
+    return Table(pd.DataFrame(claims, columns=["claim", "where", "verdict here", "numbers"]))
+
+
+def against_published(paper: str, measured: Sequence[Mapping[str, Any]], *, setting: str) -> Table:
+    """Published and measured numbers side by side, never mixed.
+
+    `measured` rows hold `table`, `row`, `metric` (as in published.csv), optionally `dataset`, and `value`, a text such
+    as `mean_sd` gives. Raises ValueError if the paper has no such number.
+    """
+    lines = []
+    for entry in measured:
+        found = published(paper=paper, table=entry["table"], metric=entry["metric"])
+        found = found[found["row"] == entry["row"]]
+        if "dataset" in entry:
+            found = found[found["dataset"] == entry["dataset"]]
+        if found.empty:
+            raise ValueError(f"{paper}, {entry['table']} has no row {entry['row']!r} with {entry['metric']!r}")
+        lines.append([entry["row"], entry["table"], entry["metric"].replace("_", " "), published_text(found.iloc[0]),
+                      str(found.iloc[0]["dataset"]), entry["value"]])  # fmt: skip
+    columns = ["what", "where in the paper", "metric", "published", "published on", f"measured here: {setting}"]
+    return Table(pd.DataFrame(lines, columns=columns))
+
+
+def published_text(row: pd.Series) -> str:
+    """`2.76 ± 0.09 (n = 4)` as far as the paper says."""
+    text = f"{row['value']:g}"
+    text += f" ± {row['spread']:g}" if pd.notna(row.get("spread")) else ""
+    return text + (f" (n = {row['n']:g})" if pd.notna(row.get("n")) else "")
+
+
+def costs(*results: Result) -> Table:
+    """What the chapter's runs took: seconds, device-hours and memory, run by run."""
+    lines = []
+    for result in results:
+        record = result.record
+        lines.append([result.name, record["device"]["name"], record["seconds"], record["device_hours"],
+                      (record.get("peak_memory_bytes") or float("nan")) / 2**20])  # fmt: skip
+    table = pd.DataFrame(lines, columns=["run", "device", "seconds", "device-hours", "peak memory, MiB"])
+    return Table(table.round({"seconds": 1, "device-hours": 4, "peak memory, MiB": 0}))
+
+
+def hyperparameters(paper: SearchConfig | TrainConfig, here: SearchConfig | TrainConfig) -> Table:
+    """Every number of the paper's own run beside the one used here; changed ones are marked."""
+    theirs, ours = asdict(paper), asdict(here)
+    lines = [[name, theirs[name], ours[name], "←" if theirs[name] != ours[name] else ""] for name in theirs]
+    return Table(pd.DataFrame(lines, columns=["parameter", "paper", "here", "changed"]))
+
+
+def record_of(result: Result) -> Table:
+    """Where the numbers come from: commit, versions, data, seed, device. Every number of the run stands in its folder."""
+    flat = pd.json_normalize({k: v for k, v in result.record.items() if k not in ("config", "metrics")}).iloc[0]
+    return Table(pd.DataFrame([[name.replace(".", ": ").replace("_", " "), v] for name, v in flat.items()],
+                              columns=["what", "value"]))  # fmt: skip
+
+
+class Table:
+    """A table as notebooks and the book show it: plain HTML without an index, scrolling inside its own box."""
+
+    def __init__(self, frame: pd.DataFrame):
+        self.frame = frame
+
+    def __repr__(self) -> str:
+        return self.frame.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in self.frame.columns)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(_text(value))}</td>" for value in row) + "</tr>"
+            for row in self.frame.itertuples(index=False)
+        )
+        table = f'<table class="dataframe table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        return f'<div tabindex="0" role="region" aria-label="table" style="overflow-x:auto">{table}</div>'
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)
