@@ -114,7 +114,7 @@ def hyperparameters(paper: SearchConfig | TrainConfig, here: SearchConfig | Trai
 
 
 def record_of(result: Result) -> Table:
-    """Where the numbers come from: commit, versions, data, seed, device. Every number of the run stands in its folder."""
+    """Where the numbers come from: commit, versions, data, seed, device; the run's folder holds them all."""
     flat = pd.json_normalize({k: v for k, v in result.record.items() if k not in ("config", "metrics")}).iloc[0]
     return Table(pd.DataFrame([[name.replace(".", ": ").replace("_", " "), v] for name, v in flat.items()],
                               columns=["what", "value"]))  # fmt: skip

@@ -1,4 +1,4 @@
-"""How good the gradient for alpha is: first order and the published finite difference against the exact second order."""
+"""How good the gradient for alpha is: first order and the published finite difference against the exact one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nasnb.search.steps import alpha_gradient, exact_unrolled_gradient, unrolled
 def hypergradient_errors(method, data: Data, config: SearchConfig, *, radii: Sequence[float], batches: int) -> dict:
     """Errors of the gradient estimates at the start of a search, in double precision, without momentum yet.
 
-    Returns {"errors": table with gradient, batch, measure ("relative error" or "cosine") and value}. A radius is how far
+    Returns {"errors": table of gradient, batch, measure ("relative error" or "cosine") and value}. A radius is how far
     the finite difference moves the weights (DARTS, equation 8; published: 0.01).
     """
     state = begin(method, data, replace(config, precision="float32"))
