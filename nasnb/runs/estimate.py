@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
+
 from nasnb.runs.progress import duration
+from nasnb.runs.record import peak_memory
 
 TIMED = 3  # steps, after a first one that also warms up
 
@@ -31,22 +34,24 @@ def is_estimate_only() -> bool:
 class Timer:
     """Called at every step; after `1 + TIMED` of them it raises EstimateOnly."""
 
-    def __init__(self, name: str, *, steps_left: int, memory: Any):
-        self.name, self.steps_left, self.memory = name, steps_left, memory
+    def __init__(self, name: str, *, steps: int, device: torch.device):
+        self.name, self.steps, self.device = name, steps, device
         self.count = 0
         self.started = 0.0
 
     def __call__(self, state: Any) -> None:
         self.count += 1
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
         if self.count == 1:
             self.started = time.monotonic()
-        if self.count > min(TIMED, self.steps_left - 1):
+        if self.count > min(TIMED, self.steps - 1):
             raise EstimateOnly(self.sentence())
 
     def sentence(self) -> str:
         """Of time and memory."""
         seconds = (time.monotonic() - self.started) / max(1, self.count - 1)
-        peak = self.memory()
+        peak = peak_memory(self.device)
         memory = f", {peak / 2**30:.1f} GiB of memory" if peak else ""
-        return (f"{self.name}: about {duration(seconds * self.steps_left)} for {self.steps_left} steps of "
+        return (f"{self.name}: about {duration(seconds * self.steps)} for {self.steps} steps of "
                 f"{1000 * seconds:.0f} ms{memory}; validation and analyses come on top")  # fmt: skip

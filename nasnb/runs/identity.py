@@ -14,61 +14,98 @@ from typing import Any
 import numpy as np
 import torch
 
+PLAIN = (str, int, float, bool, type(None))
+
 
 def describe(value: Any) -> Any:
-    """JSON for any part of a method: numbers as they are, functions by name with what their closure holds.
+    """JSON for any part of a method: numbers as they are, functions by name with what they hold.
 
-    Equal descriptions mean equal results. Of functions written in a notebook the code counts too, since they change
-    without the package's version; of the package's own only the name.
+    Equal descriptions mean equal results. The package's own functions are told by name, since the package's version
+    stands for their code; of functions written in a notebook the code counts, and what they use of the notebook.
+    Raises TypeError for a value that it cannot look into.
     """
-    if value is None or isinstance(value, bool | int | float | str):
+    return _describe(value, ())
+
+
+def _describe(value: Any, within: tuple) -> Any:
+    if isinstance(value, PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {str(key): describe(item) for key, item in value.items()}
+        return {str(key): _describe(item, within) for key, item in value.items()}
     if isinstance(value, list | tuple | range):
-        return [describe(item) for item in value]
+        return [_describe(item, within) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted((describe(item) for item in value), key=repr)
+        return sorted((_describe(item, within) for item in value), key=repr)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | torch.Tensor):
-        array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-        return {"array": list(array.shape), "sha256": hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]}
+        return _array(value)
+    if isinstance(value, torch.device | torch.dtype | types.ModuleType):
+        return str(getattr(value, "__name__", value))
+    if callable(value):
+        return _callable(value, within)
+    return _object(value, within)
+
+
+def _array(value: np.ndarray | torch.Tensor) -> Any:
+    array = np.asarray(value.detach().cpu()) if isinstance(value, torch.Tensor) else value
+    digest_ = hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]
+    return {"array": [str(array.dtype), *array.shape], "sha256": digest_}
+
+
+def _callable(value: Any, within: tuple) -> Any:
     if isinstance(value, functools.partial):
-        return {"is": describe(value.func), "args": describe(value.args), "keywords": describe(value.keywords)}
+        parts = (value.func, value.args, value.keywords)
+        return dict(zip(("is", "args", "keywords"), (_describe(part, within) for part in parts), strict=True))
+    if isinstance(value, types.MethodType):
+        return {"is": _name(value), "of": _describe(value.__self__, within)}
     if isinstance(value, types.FunctionType):
-        return _function(value)
+        return _name(value) if value in within else _function(value, (*within, value))
     if isinstance(value, type | types.BuiltinFunctionType):
         return _name(value)
-    return _object(value)
+    return _object(value, within)
 
 
-def _object(value: Any) -> Any:
-    kept = (
-        {f.name: getattr(value, f.name) for f in fields(value)}
-        if is_dataclass(value)
-        else getattr(value, "__dict__", {})
-    )
-    described = {name: describe(item) for name, item in kept.items() if not name.startswith("_")}
-    return {"is": _name(type(value)), **described} if described else _name(type(value))
+def _object(value: Any, within: tuple) -> Any:
+    if not is_dataclass(value) and not hasattr(value, "__dict__"):
+        raise TypeError(f"cannot tell what determines {value!r}: give a number, a text or a dataclass instead")
+    names = [f.name for f in fields(value)] if is_dataclass(value) else list(vars(value))
+    held = {name: _describe(getattr(value, name), within) for name in names if not name.startswith("_")}
+    return {"is": _name(type(value)), **held} if held else _name(type(value))
 
 
-def _function(function: types.FunctionType) -> Any:
-    held = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if cell.cell_contents is not function:  # a recursive function holds itself
-            held[name] = describe(cell.cell_contents)
+def _function(function: types.FunctionType, within: tuple) -> Any:
+    variables = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    held = {name: _describe(cell.cell_contents, within) for name, cell in variables}
     defaults = {**(function.__kwdefaults__ or {}), **dict(enumerate(function.__defaults__ or ()))}
-    held |= {f"default {name}": describe(item) for name, item in defaults.items()}
-    if function.__module__ == "__main__" or function.__name__ == "<lambda>":
+    held |= {f"default {name}": _describe(item, within) for name, item in defaults.items()}
+    if function.__module__ == "__main__":
         held["code"] = hashlib.sha256(repr(_code(function.__code__)).encode()).hexdigest()[:16]
+        held["uses"] = _uses(function, within)
     return {"is": _name(function), **held} if held else _name(function)
+
+
+def _uses(function: types.FunctionType, within: tuple) -> dict[str, Any]:
+    """The notebook's own functions and plain values that this one mentions."""
+    found = {name: function.__globals__.get(name) for name in _mentioned(function.__code__)}
+    kinds = (types.FunctionType, int, float, str, list, tuple, dict)
+    return {name: _describe(item, within) for name, item in sorted(found.items()) if isinstance(item, kinds)}
+
+
+def _mentioned(code: types.CodeType) -> set[str]:
+    inner = (_mentioned(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _code(code: types.CodeType) -> tuple:
     """What a function does, without where it stands in a file."""
-    constants = tuple(_code(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
-    return code.co_code, code.co_names, code.co_varnames, constants
+    return code.co_code.hex(), code.co_names, code.co_varnames, [_constant(value) for value in code.co_consts]
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, types.CodeType):
+        return _code(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)  # sets have no order of their own
 
 
 def _name(value: Any) -> str:

@@ -53,7 +53,7 @@ def _compute(folder: Path, record: dict[str, Any], compute: Callable[[], Mapping
         raise
     finally:
         seconds = time.monotonic() - began
-        device = torch.device(record["device"]["kind"])
+        device = torch.device(record["device_kind"])
         record |= {"ended": now(), "seconds": round(seconds, 3), "device_hours": round(seconds / 3600, 6),
                    "peak_memory_bytes": peak_memory(device)}  # fmt: skip
         write_json(folder / "record.json", record)

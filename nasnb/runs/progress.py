@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from tqdm import tqdm
 
@@ -38,9 +37,10 @@ class Progress:
         """One step done."""
         self.bar.update()
 
-    def note(self, **values: Any) -> None:
-        """Shown behind the bar."""
-        self.bar.set_postfix(values, refresh=False)
+    def epoch(self, *, epoch: int, accuracy: float, steps_left: int) -> None:
+        """An epoch done; the number of steps to come may have changed with it."""
+        self.bar.total = self.bar.n + steps_left
+        self.bar.set_postfix({"epoch": epoch, "accuracy": f"{accuracy:.1f} %"}, refresh=False)
 
     def end(self, sentence: str) -> None:
         """Replace the bar by its last word."""
@@ -59,7 +59,7 @@ def say(sentence: str) -> None:
     if in_notebook():
         _Output().write(sentence)
     else:
-        print(sentence, file=sys.stderr)
+        tqdm.write(sentence, file=sys.stderr)
 
 
 def in_notebook() -> bool:

@@ -23,18 +23,29 @@ SCHEMA: Mapping[str, str] = {
     "method": "the method's name; for a training the space's",
     "config": "every number of the run, by name; null for an analysis",
     "seed": "what everything random follows from; null for an analysis without one",
-    "data": "name and checksum (of the images and labels) of the data set; null for an analysis",
-    "package": "version of nasnb; commit and dirty (uncommitted changes) of its source, null outside a git checkout",
-    "software": "versions of python, torch, cuda and cudnn (null without), and the operating system",
-    "device": "name of the processor or graphics card; kind: cpu, cuda, ...; threads of the cpu",
-    "deterministic": "true: the same run on this kind of device gives the same bits",
+    "dataset": "its name; null for an analysis",
+    "checksum": "of the data set's images and labels; null for an analysis",
+    "version": "of nasnb",
+    "commit": "of nasnb's source; null outside a git checkout",
+    "dirty": "whether nasnb's source had uncommitted changes; null outside a git checkout",
+    "python": "its version",
+    "torch": "its version",
+    "cuda": "the version that torch was built with; null without",
+    "cudnn": "its version; null if not used",
+    "system": "Linux, Darwin or Windows",
+    "device": "name of the processor or graphics card",
+    "device_kind": "cpu, cuda, ...",
+    "threads": "of the processor that torch used",
+    "deterministic": "true: the same run on this kind of device, with as many threads, gives the same bits",
     "state": "running, finished, failed or interrupted",
     "error": "what stopped a failed run, else null",
     "started": "first begin, UTC, ISO 8601",
     "ended": "last end, UTC; null while running",
     "resumed": "how often the run went on after a stop",
-    "progress": "epoch: finished ones, epochs: of so many, seconds_left: estimate, null if unknown",
-    "seconds": "computing time over all resumes, saving included",
+    "epoch": "finished epochs",
+    "epochs": "of so many; null for an analysis",
+    "seconds_left": "estimate; null if unknown",
+    "seconds": "time of the work that is kept, over all resumes, saving included",
     "device_hours": "seconds / 3600 times the number of devices",
     "peak_memory_bytes": "most memory held: on the graphics card, else of the process; null if unknown",
     "metrics": "the last line of history.csv: losses, accuracies in percent",
@@ -49,48 +60,43 @@ def now() -> str:
 
 def new_record(name: str, identity: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """The record of a run that starts now on `device`. Every entry of SCHEMA is there."""
-    config = identity.get("config")
-    return {
+    config, data = identity.get("config") or {}, identity.get("data") or {}
+    known = {
         "schema": SCHEMA_VERSION,
         "name": name,
         "kind": identity["kind"],
         "method": identity["method"],
-        "config": config,
-        "seed": (config or {}).get("seed"),
-        "data": identity.get("data"),
+        "config": config or None,
+        "seed": config.get("seed"),
+        "dataset": data.get("name"),
+        "checksum": data.get("checksum"),
         **environment(device),
         "state": "running",
-        "error": None,
         "started": now(),
-        "ended": None,
         "resumed": 0,
-        "progress": {"epoch": 0, "epochs": (config or {}).get("epochs"), "seconds_left": None},
+        "epoch": 0,
+        "epochs": config.get("epochs"),
         "seconds": 0.0,
         "device_hours": 0.0,
-        "peak_memory_bytes": None,
         "metrics": {},
-        "genotype": None,
     }
+    return {entry: known.get(entry) for entry in SCHEMA}
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Package, software and device, as they are now."""
     on_gpu = device.type == "cuda"
-    cpu_name = platform.processor() or platform.machine()
     return {
-        "package": {"version": version(), **commit(Path(__file__).parent)},
-        "software": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version() if on_gpu else None,
-            "system": platform.system(),
-        },
-        "device": {
-            "name": torch.cuda.get_device_name(device) if on_gpu else _cpu_name() or cpu_name,
-            "kind": device.type,
-            "threads": torch.get_num_threads(),
-        },
+        "version": version(),
+        **commit(Path(__file__).parent),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        "system": platform.system(),
+        "device": torch.cuda.get_device_name(device) if on_gpu else _cpu_name(),
+        "device_kind": device.type,
+        "threads": torch.get_num_threads(),
         "deterministic": device.type == "cpu" or torch.are_deterministic_algorithms_enabled(),
     }
 
@@ -129,9 +135,10 @@ def peak_memory(device: torch.device) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _cpu_name() -> str | None:
+def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return None
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from nasnb.architecture import Genotype
 from nasnb.runs.files import read_arrays, read_json, write_arrays, write_json, write_whole
@@ -26,7 +28,10 @@ class Finished(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run. `weights` are {group: (epochs, edges, ops)}; both it and `genotypes` are empty for a training."""
+    """A finished run. `weights` are {group: (epochs, edges, ops)}; both it and `genotypes` are empty for a training.
+
+    A search of several stages has NaN where an epoch lacks a weight that another stage has.
+    """
 
     history: pd.DataFrame  # one line per epoch; a search's has the genotype's notation too
     weights: dict[str, np.ndarray]
@@ -55,8 +60,13 @@ class Result:
 class History:
     """The finished epochs of a run in progress; it travels inside the checkpoints, so both always agree."""
 
-    def __init__(self, rows: list[dict], weights: list[dict], genotypes: list[str]):
+    def __init__(self, rows: list[dict[str, float]], weights: list[dict[str, np.ndarray]], genotypes: list[str]):
         self.rows, self.weights, self.genotypes = rows, weights, genotypes
+
+    @staticmethod
+    def empty() -> History:
+        """Before the first epoch."""
+        return History([], [], [])
 
     def add(self, epoch: Finished, *, seconds: float) -> None:
         """`seconds` takes the place of the row's own: it counts the time before an interruption too."""
@@ -65,6 +75,26 @@ class History:
             self.weights.append({group: np.asarray(w) for group, w in epoch.weights.items()})
         if epoch.genotype is not None:
             self.genotypes.append(epoch.genotype.to_json())
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint: plain values and tensors."""
+        weights = [{group: torch.from_numpy(w) for group, w in epoch.items()} for epoch in self.weights]
+        return {"rows": self.rows, "weights": weights, "genotypes": self.genotypes}
+
+    @staticmethod
+    def from_state_dict(saved: Mapping[str, Any]) -> History:
+        """What `state_dict` gave."""
+        weights = [{group: w.numpy() for group, w in epoch.items()} for epoch in saved["weights"]]
+        return History(list(saved["rows"]), weights, list(saved["genotypes"]))
+
+    def metrics(self) -> dict[str, float | None]:
+        """The last epoch; None for NaN, which JSON does not know."""
+        last = self.rows[-1] if self.rows else {}
+        return {name: value if math.isfinite(value) else None for name, value in last.items()}
+
+    def genotype(self) -> str | None:
+        """The last one, in the notation of the papers."""
+        return Genotype.from_json(self.genotypes[-1]).notation() if self.genotypes else None
 
     def write(self, folder: Path) -> None:
         """history.csv, weights.npz and genotypes.json."""
@@ -80,9 +110,24 @@ class History:
         return table
 
     def stacked(self) -> dict[str, np.ndarray]:
-        """{group: (epochs, edges, ops)}."""
-        groups = self.weights[0] if self.weights else {}
-        return {group: np.stack([weights[group] for weights in self.weights]) for group in groups}
+        """{group: (epochs, edges, ops)}, NaN where an epoch lacks a weight that another stage of the search has."""
+        return {group: _stacked([epoch.get(group) for epoch in self.weights])
+                for group in dict.fromkeys(group for epoch in self.weights for group in epoch)}  # fmt: skip
+
+
+def _stacked(epochs: list[np.ndarray | None]) -> np.ndarray:
+    shapes = [w.shape for w in epochs if w is not None]
+    whole = np.full((len(epochs), *np.max(shapes, axis=0)), np.nan, dtype=np.float32)
+    for out, w in zip(whole, epochs, strict=True):
+        if w is not None:
+            out[tuple(map(slice, w.shape))] = w
+    return whole
+
+
+def accuracy(row: Mapping[str, float]) -> float:
+    """In percent: on the held-out images, or on the training images where none are held out."""
+    valid = row.get("valid_accuracy", math.nan)
+    return row.get("train_accuracy", math.nan) if math.isnan(valid) else valid
 
 
 def read_result(folder: Path, rebuild: Callable[[], Any]) -> Result:

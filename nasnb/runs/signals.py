@@ -13,39 +13,39 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Pending:
-    """The signal that came, if one did."""
+    """The signal that came, if one did, and the handlers that it will go to."""
 
     def __init__(self):
         self.signal: int | None = None
-        self.before: dict[int, object] = {}
-
-    def restore(self) -> None:
-        """Put the handlers back that were there before."""
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
+        self.handlers: dict[int, object] = {}
 
     def deliver(self) -> None:
-        """Let the signal do now what it would have done; what is left is a KeyboardInterrupt."""
-        self.restore()
-        signal.raise_signal(self.signal)
-        raise KeyboardInterrupt
+        """Put the handlers back, and let the signal do what it would have done."""
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        came, self.signal, self.handlers = self.signal, None, {}
+        if came is not None:
+            signal.raise_signal(came)
 
 
 @contextmanager
 def held_back() -> Iterator[Pending]:
-    """Within the block SIGINT and SIGTERM are only noted, the second of them acts at once. Main thread only."""
+    """Within the block SIGINT and SIGTERM are only noted, and act at its end; the second of them acts at once.
+
+    Does nothing outside the main thread, where Python allows no handlers.
+    """
     pending = Pending()
 
     def note(number: int, frame: object) -> None:
         if pending.signal is not None:
             pending.deliver()
+            return
         pending.signal = number
-        say(f"{signal.Signals(number).name}: saving after this step (again to stop without saving)")
+        say(f"{signal.Signals(number).name}: saving after this step (again: stop at once)")
 
     if threading.current_thread() is threading.main_thread():
-        pending.before = {number: signal.signal(number, note) for number in CAUGHT}
+        pending.handlers = {number: signal.signal(number, note) for number in CAUGHT}
     try:
         yield pending
     finally:
-        pending.restore()
+        pending.deliver()

@@ -13,9 +13,10 @@ import pandas as pd
 from nasnb.config import nearest
 from nasnb.runs.files import is_locked, read_json, runs_folder
 from nasnb.runs.record import SCHEMA, SCHEMA_VERSION
+from nasnb.runs.result import accuracy
 
-COLUMNS = ("name", "kind", "method", "data", "seed", "state", "epoch", "epochs", "seconds_left", "accuracy", "seconds",
-           "error")  # fmt: skip
+COLUMNS = ("name", "kind", "method", "dataset", "seed", "state", "epoch", "epochs", "seconds_left", "accuracy",
+           "seconds", "error")  # fmt: skip
 
 
 def find_runs(runs_dir: str | Path) -> pd.DataFrame:
@@ -46,18 +47,11 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def _line(record: Mapping[str, Any], *, running: bool) -> dict[str, Any]:
-    progress, metrics = record["progress"], record["metrics"]
-    dead = record["state"] == "running" and not running
-    accuracy = metrics.get("valid_accuracy")
-    return {
-        **{name: record[name] for name in ("name", "kind", "method", "seed", "seconds", "error")},
-        "data": (record["data"] or {}).get("name"),
-        "state": "interrupted" if dead else record["state"],
-        "epoch": progress["epoch"],
-        "epochs": progress["epochs"],
-        "seconds_left": progress["seconds_left"] if record["state"] == "running" and running else None,
-        "accuracy": metrics.get("train_accuracy") if accuracy is None else accuracy,
-    }
+    running = running and record["state"] == "running"
+    state = "interrupted" if record["state"] == "running" and not running else record["state"]
+    score = accuracy({name: value for name, value in record["metrics"].items() if value is not None})
+    left = record["seconds_left"] if running else None
+    return {**{name: record.get(name) for name in COLUMNS}, "state": state, "seconds_left": left, "accuracy": score}
 
 
 def compare(a: str, b: str, *, runs_dir: str | Path) -> pd.DataFrame:
@@ -85,7 +79,8 @@ def _one(name: str, folder: Path) -> Path:
 def _whole(folder: Path) -> dict[str, Any]:
     """What determined the run, then its record without what says the same again or always differs."""
     record = read_record(folder)
-    for entry in ("schema", "name", "config", "data", "kind", "method", "seed", "progress", "started", "ended"):
+    for entry in ("schema", "name", "config", "dataset", "checksum", "kind", "method", "seed", "epochs", "started",
+                  "ended", "seconds_left"):  # fmt: skip
         record.pop(entry)
     return {**read_json(folder / "identity.json"), **record}
 
