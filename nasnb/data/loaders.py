@@ -60,15 +60,17 @@ def load(
     name: str = "fashion-sample",
     *,
     data_dir: str | Path | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = "cpu",
     download: bool = False,
     image_size: int | None = None,
 ) -> Data:
-    """The image set `name`, all of it in memory on `device`.
+    """The image set `name`, all of it in memory on `device`; None takes a graphics card if there is one.
 
     `data_dir` is the folder that holds the set (default: `data`); `image_size` is for an image folder of mixed sizes.
     Raises ValueError for an unknown name or damaged files, FileNotFoundError where nothing is found.
     """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "imagenet":
         raise ValueError(_NO_IMAGENET)
     if name not in NAMES:
