@@ -27,8 +27,11 @@ def save(folder: Path, content: dict[str, Any], *, epoch: int, step: int) -> Pat
     data = buffer.getvalue()
     path = folder / f"checkpoint-{epoch:05d}-{step:06d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
     write_whole(path, data)
-    for old in [other for other in newest_first(folder) if other != path][KEPT - 1 :]:
-        old.unlink(missing_ok=True)
+    # what claims to be from as late or later was passed over as damaged when this session began
+    before = [other for other in newest_first(folder) if _place_of(other) < (epoch, step)]
+    for other in newest_first(folder):
+        if other not in (path, *before[: KEPT - 1]):
+            other.unlink(missing_ok=True)
     return path
 
 
@@ -42,7 +45,7 @@ def load(folder: Path, *, name: str, device: torch.device) -> dict[str, Any] | N
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest()[:16] != _NAME.fullmatch(path.name)[3]:
                 raise ValueError("its checksum is wrong")
-            content = torch.load(io.BytesIO(data), map_location=_place(device), weights_only=True)
+            content = torch.load(io.BytesIO(data), map_location=_to(device), weights_only=True)
             if content["name"] != name:
                 raise ValueError(f"it belongs to {content['name']}")
         except Exception as error:
@@ -54,11 +57,15 @@ def load(folder: Path, *, name: str, device: torch.device) -> dict[str, Any] | N
 
 def newest_first(folder: Path) -> list[Path]:
     """Checkpoints by epoch and step."""
-    found = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][1]), int(pair[0][2])), reverse=True)]
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_place_of, reverse=True)
 
 
-def _place(device: torch.device):
+def _place_of(path: Path) -> tuple[int, int]:
+    epoch, step, _ = _NAME.fullmatch(path.name).groups()
+    return int(epoch), int(step)
+
+
+def _to(device: torch.device):
     def place(storage, location: str):
         if location == "cpu" or device.type == "cpu":
             return storage
