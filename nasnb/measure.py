@@ -119,7 +119,13 @@ class _Counter(TorchDispatchMode):
         self.elements, self.total, self.paused = elements, 0, False
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__
+        name = func.overloadpacket.__name__
+        if name == "native_batch_norm":  # torch's own way on the meta device is very slow
+            out = torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0)
+        elif name == "relu":
+            out = torch.empty_like(args[0])
+        else:
+            out = func(*args, **(kwargs or {}))
         if self.paused:
             return out
         if name == "convolution":
