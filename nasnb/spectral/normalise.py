@@ -1,0 +1,189 @@
+"""Rescaling convolutions to a fixed spectral norm before every training step (MSR-DARTS, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasnb.config import nearest
+from nasnb.spectral.norms import TINY, krylov, power_iteration, unit
+from nasnb.spectral.operator import ConvOperator, Size, undilated
+
+BURN_IN = (8,) * 6  # rounds of the exact method at the first step, when there is no earlier vector to start from
+Vectors = tuple[Tensor, Tensor]
+_KNOWN = {"method": ("power", "exact"), "init": ("random", "code", "persistent"), "start": ("input", "output")}
+
+
+@dataclass(frozen=True)
+class SpectralRule:
+    """How the norm is found and used. The defaults are the paper's (equation 5, Algorithm 1)."""
+
+    method: str = "power"  # "power": the published estimate; "exact": the norm itself, and cheaper
+    iterations: int = 5  # of either, per training step
+    init: str = "random"  # of "power": "random" is the paper, "code" keeps the vectors of 1x1 kernels, "persistent" all
+    start: str = "input"  # "input": Algorithm 1; "output": the order of the code
+    target: float = 1.0  # the norm afterwards, always, not only where it was larger
+    eps: float = 0.0  # the code divides by sigma / target + 1e-5
+    detach_sigma: bool = False  # the code differentiates through sigma, the paper is silent
+
+    def __post_init__(self) -> None:
+        for name, known in _KNOWN.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"unknown {name} {value!r}{nearest(value, known)}; known: {', '.join(known)}")
+        if self.iterations < 1 or self.target <= 0:
+            raise ValueError(f"iterations={self.iterations}, target={self.target}: both must be positive")
+
+
+PUBLISHED_CODE = SpectralRule(init="code", start="output", eps=1e-5)
+
+
+class SpectralNormalised(nn.Module):
+    """Scales stacked convolutions so that each edge has the spectral norm `rule.target` on its input size.
+
+    Owned by the convolution, whose raw weight, (edges * out, in / groups, height, width) edge-major, it is given at
+    every forward: training iterates and keeps the vectors, evaluation uses the kept ones with the current weight. The
+    vectors are buffers, sized at the first forward. A cold start draws from torch's default generator. Once sized, a
+    step has static shapes and never waits for the device.
+    """
+
+    left: Tensor
+    right: Tensor
+    size: Tensor
+
+    def __init__(self, edges: int, groups: int, rule: SpectralRule = SpectralRule(), **walk: Any) -> None:
+        """`groups` of the stacked convolution; `walk` is its stride, padding and dilation."""
+        super().__init__()
+        self.edges, self.groups, self.rule, self.walk = edges, groups, rule, walk
+        self.image_size: tuple[int, int] | None = None
+        self.prepared: Tensor | None = None
+        self.register_buffer("left", torch.empty(0))
+        self.register_buffer("right", torch.empty(0))
+        self.register_buffer("size", torch.empty(0))  # image_size, for checkpoints: `prepare` resumes as it would go on
+        self.register_load_state_dict_pre_hook(_make_room)
+
+    def forward(self, weight: Tensor, image_size: Size) -> Tensor:
+        """The rescaled weight. The gradient also flows through sigma = <left, c(right)>, the vectors held constant."""
+        size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+        prepared, self.prepared = self.prepared, None
+        if size != self.image_size:
+            self.image_size, self.size = size, torch.tensor(size)
+        elif prepared is not None:
+            return prepared
+        return _rescaled([self], [weight])[0]
+
+    def operator(self, weight: Tensor) -> ConvOperator:
+        """What is measured: on 1x1 kernels a single pixel, the norm being the same on every map."""
+        operator = ConvOperator(weight, self.image_size, groups=self.groups, **self.walk)
+        if operator.is_matrix:
+            return ConvOperator(weight, 1, groups=self.groups)
+        return undilated(operator) if self.rule.method == "exact" else operator
+
+    def keep(self, left: Tensor, right: Tensor) -> None:
+        """Vectors for the next forward; in place where possible, so that a captured graph finds them again."""
+        for name, new in (("left", left), ("right", right)):
+            old = getattr(self, name)
+            if old.shape == new.shape:
+                old.copy_(new)
+            else:
+                setattr(self, name, new.clone())
+
+
+def prepare(parts: Iterable[tuple[SpectralNormalised, Tensor]]) -> None:
+    """Normalise the weights of many convolutions in few calls; the next forward of each returns what was prepared.
+
+    Alike convolutions (kernel, channels, image, training or not) are one stack. Call it before every forward of a
+    network, inside its step; parts that have not seen an image yet are left to their own forward.
+    """
+    alike: dict[tuple, list[tuple[SpectralNormalised, Tensor]]] = {}
+    for part, weight in parts:
+        if part.image_size is not None:
+            operator = part.operator(weight)
+            per_edge = (len(weight) // part.edges, part.groups // part.edges, *weight.shape[1:])
+            walk = (operator.image_size, operator.stride, operator.padding, operator.dilation)
+            alike.setdefault((per_edge, walk, part.rule, part.training), []).append((part, weight))
+    for group in alike.values():
+        members = [part for part, _ in group]
+        for part, weight in zip(members, _rescaled(members, [weight for _, weight in group]), strict=True):
+            part.prepared = weight
+
+
+def _rescaled(parts: list[SpectralNormalised], weights: list[Tensor]) -> list[Tensor]:
+    """The weights of alike convolutions, every edge at the norm that its rule asks for."""
+    weight, edges, rule = torch.cat(weights), sum(part.edges for part in parts), parts[0].rule
+    operator = replace(parts[0].operator(weights[0]), weight=weight, groups=sum(part.groups for part in parts))
+    with torch.autocast(weight.device.type, enabled=False):
+        left, right = _vectors(parts, replace(operator, weight=weight.detach()), edges)
+        blocks = operator.groups if rule.method == "exact" else edges
+        sigma = (left * operator.apply(right)).reshape(blocks, -1).sum(1).reshape(edges, -1).amax(1)
+    if rule.detach_sigma:
+        sigma = sigma.detach()
+    scale = 1 / (sigma.clamp_min(TINY) / rule.target + rule.eps)
+    weight = (weight.reshape(edges, -1) * scale[:, None]).reshape(weight.shape)
+    return list(weight.split([len(each) for each in weights]))
+
+
+@torch.no_grad()
+def _vectors(parts: list[SpectralNormalised], operator: ConvOperator, edges: int) -> tuple[Tensor, Tensor]:
+    sized = sum(part.right.shape[1] for part in parts if part.right.shape[2:] == operator.image_size)
+    kept = None
+    if sized == operator.input_shape[0]:
+        kept = torch.cat([part.left for part in parts], 1), torch.cat([part.right for part in parts], 1)
+        if not parts[0].training:
+            return kept
+    if parts[0].rule.method == "exact":
+        left, right = _exact(operator, kept, parts[0].rule.iterations)
+    else:
+        left, right = _power(operator, kept, parts[0].rule, edges)
+    share = [part.groups / operator.groups for part in parts]
+    pieces = (x.split([round(x.shape[1] * each) for each in share], 1) for x in (left, right))
+    for part, *vectors in zip(parts, *pieces, strict=True):
+        part.keep(*vectors)
+    return left, right
+
+
+def _power(operator: ConvOperator, kept: Vectors | None, rule: SpectralRule, edges: int) -> Vectors:
+    warm = rule.init == "persistent" or (rule.init == "code" and operator.is_matrix)
+    vectors = kept if warm else None
+    return power_iteration(operator, iterations=rule.iterations, start=rule.start, vectors=vectors, edges=edges)[1:]
+
+
+def _exact(operator: ConvOperator, kept: Vectors | None, iterations: int) -> Vectors:
+    if operator.is_matrix:
+        matrices = operator.blocks[..., 0, 0]
+        right = _top_eigenvector(matrices.mT @ matrices).reshape(1, *operator.input_shape)
+        return unit(operator.apply(right), operator.groups), right
+    rounds = [iterations] if kept else BURN_IN
+    right = kept[1] if kept else torch.randn_like(operator.weight.new_empty(1, *operator.input_shape))
+    for steps in rounds:
+        basis, images = krylov(operator, unit(right, operator.groups), steps)
+        mix = _top_eigenvector(images @ images.mT).unsqueeze(1)
+        right = (mix @ basis).reshape(1, *operator.input_shape)
+    return unit((mix @ images).reshape(1, *operator.output_shape), operator.groups), right
+
+
+def _top_eigenvector(gram: Tensor) -> Tensor:
+    """(..., n) of positive semidefinite (..., n, n), by repeated squaring: 2^k power iterations in k products.
+
+    Unlike torch.linalg.eigh it never waits for the device. The eigenvalue is exact to the dtype's precision: to be
+    wrong by a relative g, a second eigenvalue must lie so near that 2^k iterations cannot tell, g < 2^-k.
+    """
+    for _ in range(7 if gram.dtype == torch.float32 else 14):
+        gram = gram / gram.diagonal(dim1=-2, dim2=-1).sum(-1).clamp_min(TINY**3)[..., None, None]
+        for _ in range(3):  # the largest eigenvalue is at least 1/n, so its 8th power is still far from underflow
+            gram = gram @ gram
+    column = gram.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*gram.shape[:-1], 1)
+    return F.normalize(gram.gather(-1, column)[..., 0], dim=-1, eps=TINY**3)
+
+
+def _make_room(module: SpectralNormalised, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Buffers take the sizes of a checkpoint, so that a fresh module can load one."""
+    for name in ("left", "right", "size"):
+        if prefix + name in state:
+            setattr(module, name, torch.empty_like(state[prefix + name], device=getattr(module, name).device))
+    module.image_size = tuple(state.get(prefix + "size", torch.empty(0)).tolist()) or None
