@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -50,6 +52,22 @@ def greedy_path(space: HyperCuboid, scores: Mapping[str, Tensor], *, bottom_up: 
         path.append(max(fits, key=lambda entry: entry[1]))
     picks = [pick for pick, _ in (reversed(path) if bottom_up else path)]
     return ScoredPath(sum(score for _, score in path), _genotype(picks))
+
+
+def released_weights(search: str) -> dict[str, Tensor]:
+    """The softmax weights {"stage i": (1, 32)} that a "scalar" or "max_w" search ended with, rounded.
+
+    Data of ahundt/sharpDARTS (Apache 2.0), whose files list the primitives the other way round; put right here: only in
+    this order do they lead to the released paths.
+    """
+    with (resources.files("nasnb") / "multichannel_weights.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["search"] == search]
+    if not rows:
+        raise ValueError(f"no released weights of {search!r}: there are 'scalar' and 'max_w'")
+    stages: dict[str, list[float]] = {}
+    for row in rows:
+        stages.setdefault(f"stage {row['stage']}", []).extend(map(float, row["weights"].split()))
+    return {stage: torch.tensor([weights], dtype=torch.float64) for stage, weights in stages.items()}
 
 
 def path_score(space: HyperCuboid, scores: Mapping[str, Tensor], genotype: Genotype) -> float:
