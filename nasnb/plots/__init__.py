@@ -1,0 +1,33 @@
+"""Figures as functions of data: each takes plain arrays or tables, draws on an Axes and computes nothing else."""
+
+from nasnb.plots.cells import draw_cell, draw_choices, draw_path
+from nasnb.plots.curves import (
+    alpha_table,
+    plot_alpha,
+    plot_metrics,
+    plot_points_with_spread,
+    plot_published_vs_measured,
+    plot_schedule,
+    plot_skip_dominance,
+)
+from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
+
+__all__ = [
+    "alpha_table",
+    "draw_cell",
+    "draw_choices",
+    "draw_path",
+    "op_colours",
+    "op_label",
+    "op_legend",
+    "op_style",
+    "plot_alpha",
+    "plot_metrics",
+    "plot_points_with_spread",
+    "plot_published_vs_measured",
+    "plot_schedule",
+    "plot_skip_dominance",
+    "show",
+    "svg",
+    "use_style",
+]

@@ -1,0 +1,197 @@
+"""One look for every figure: a light card that reads on light and dark pages, and one colour per operation.
+
+A figure is shown as HTML that carries its own alt text, caption and numbers, so that a notebook, its executed copy
+and the book all have them.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+
+from nasnb.config import nearest
+
+CARD, INK, MUTED, GRID = "#fafaf8", "#1c2127", "#59626d", "#dcdfe2"
+SERIES = ("#0072B2", "#D55E00", "#00795B", "#A64D84", "#8A6D00", "#2E8FC9", "#1c2127")  # 4:1 or near it on the card
+SERIES_MARKERS = "osD^vPX"
+WIDTH = 7.0  # inches; a page column of 700 CSS pixels at 100 to the inch
+
+
+class OpStyle(NamedTuple):
+    label: str
+    colour: str
+    dash: Any
+    marker: str
+
+
+_SOLID, _DASHED, _DOTTED, _DASHDOT = "-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2))
+
+# Hue: the family, with one (orange to brown) for all without weights. Dash: dilated, pooling, bottleneck. Marker: kernel size.
+_OPS = {
+    "none": OpStyle("none", "#8F857C", _DOTTED, "x"),
+    "noise": OpStyle("noise", "#4A3220", _DOTTED, "*"),
+    "max_pool_3x3": OpStyle("max pool", "#7A2A00", _DASHED, "v"),
+    "avg_pool_3x3": OpStyle("avg pool", "#DB8A14", _DASHED, "<"),
+    "skip_connect": OpStyle("skip", "#C24A00", _SOLID, ">"),
+    "sep_conv_3x3": OpStyle("sep 3×3", "#0072B2", _SOLID, "o"),
+    "sep_conv_5x5": OpStyle("sep 5×5", "#4A9EDB", _SOLID, "s"),
+    "sep_conv_7x7": OpStyle("sep 7×7", "#12355B", _SOLID, "^"),
+    "dil_conv_3x3": OpStyle("dil 3×3", "#1A9E77", _DASHED, "o"),
+    "dil_conv_5x5": OpStyle("dil 5×5", "#00573F", _DASHED, "s"),
+    "conv_7x1_1x7": OpStyle("7×1, 1×7", "#8C9400", _SOLID, "D"),
+    "flood_conv_3x3": OpStyle("flood 3×3", "#8A3FB5", _DASHDOT, "o"),
+    "flood_conv_5x5": OpStyle("flood 5×5", "#B07BD6", _DASHDOT, "s"),
+    "dil_flood_conv_3x3": OpStyle("dil flood 3×3", "#4A1A70", _DASHED, "o"),
+    "choke_conv_3x3": OpStyle("choke 3×3", "#C7508F", _DASHDOT, "o"),
+    "dil_choke_conv_3x3": OpStyle("dil choke 3×3", "#8A1F5C", _DASHED, "o"),
+    "nor_conv_1x1": OpStyle("conv 1×1", "#6B7F99", _SOLID, "d"),
+    "nor_conv_3x3": OpStyle("conv 3×3", "#1F2937", _SOLID, "o"),
+}
+OP_COLOURS = {name: style.colour for name, style in _OPS.items()}
+
+
+def op_label(name: str) -> str:
+    """The words that stand for an operation in every figure, as `sep 3×3`. Raises ValueError for unknown names."""
+    return _op(name).label
+
+
+def op_style(name: str, *, marker: bool = False) -> dict[str, Any]:
+    """Colour and dash (and marker) of an operation, for `ax.plot(x, y, **op_style(name))`."""
+    style = _op(name)
+    return {"color": style.colour, "linestyle": style.dash} | ({"marker": style.marker} if marker else {})
+
+
+def op_colours(names: Iterable[str]) -> list[str]:
+    """Colours of several operations in order, for bars and points."""
+    return [_op(name).colour for name in names]
+
+
+def op_legend(target: Axes | Figure, names: Iterable[str], **options: Any) -> Legend:
+    """A legend of operations; `options` are those of matplotlib's own `legend`."""
+    handles = [Line2D([], [], label=op_label(name), **op_style(name)) for name in names]
+    return target.legend(handles=handles, **options)
+
+
+def _op(name: str) -> OpStyle:
+    if name not in _OPS:
+        raise ValueError(f"no style for op {name!r}{nearest(name, _OPS)}; known: {', '.join(_OPS)}")
+    return _OPS[name]
+
+
+def use_style() -> None:
+    """Set matplotlib up for the book; once per notebook. The same figure then always gives the same SVG, byte by byte."""
+    import seaborn as sns
+
+    sns.set_theme(style="ticks", rc=_rc())
+
+
+def _rc() -> dict[str, Any]:
+    ink = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
+    lines = ("axes.edgecolor", "xtick.color", "ytick.color")
+    return {
+        **dict.fromkeys(ink, INK),
+        **dict.fromkeys(lines, MUTED),
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), CARD),
+        **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "figure.titlesize"), 8.5),
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9,
+        "axes.labelsize": 9,
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "axes.linewidth": 0.8,
+        "axes.grid": True,
+        "grid.color": GRID,
+        "grid.linewidth": 0.6,
+        "axes.axisbelow": True,
+        "axes.prop_cycle": cycler(color=SERIES),
+        "lines.linewidth": 1.6,
+        "lines.markersize": 5,
+        "legend.frameon": False,
+        "legend.handlelength": 2.6,
+        "figure.figsize": (WIDTH, 3.6),
+        "figure.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "svg.fonttype": "path",  # glyphs as outlines: the reader's machine may not have the font
+        "svg.hashsalt": "nasnb",
+    }
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+_FILE_NAME = re.compile(r"\S*|.*\.(svg|png|jpe?g|gif|pdf|webp)", re.IGNORECASE | re.DOTALL)
+# The theme puts dark pages' HTML outputs on a grey plate and dims images; the card needs neither.
+_STYLE = "<style>.text_html:has(>figure.nasnb){background:none!important;padding:0!important}</style>"
+
+
+def show(figure: Figure | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> None:
+    """Display a figure (or the text of a kept SVG) with alt text, caption and a link to the plotted numbers.
+
+    `alt` tells in a sentence or two what there is to see. The caption names n, data set and scale.
+    Raises ValueError for an alt text that is empty or looks like a file name.
+    """
+    from IPython.display import display  # here, because plots are also drawn where there is no notebook
+
+    display({"text/html": figure_html(figure, alt, caption, data), "text/plain": alt}, raw=True)
+    if isinstance(figure, Figure):
+        plt.close(figure)  # else the notebook shows it a second time, without its alt text
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG text without a date, so that equal figures are equal texts."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> str:
+    """What `show` displays: a `<figure>` with everything inside it, so that it needs no file and no network."""
+    alt = checked_alt(alt)
+    text = svg(figure) if isinstance(figure, Figure) else figure
+    # colours stand on every element: themes set their own for captions and links, made for another background
+    note = f"{html.escape(caption or '')} {_csv_link(data, alt) if data is not None else ''}".strip()
+    words = f'<figcaption style="color:{MUTED};text-align:left;font-size:.85em;margin:.4rem 0 0">{note}</figcaption>'
+    return (
+        f'{_STYLE}<figure class="nasnb" style="margin:1rem 0;padding:.75rem;background:{CARD};color:{INK};'
+        f'border:1px solid #d1d5da;border-radius:.4rem;max-width:100%;box-sizing:border-box">'
+        f'<img class="dark-light" alt="{html.escape(alt)}" width="{_css_width(text)}" '
+        f'style="max-width:100%;height:auto;display:block;margin:0 auto;padding:0;background:none" '
+        f'src="data:image/svg+xml;base64,{_base64(text)}">{words if note else ""}</figure>'
+    )
+
+
+def checked_alt(alt: str) -> str:
+    """The alt text without outer blanks. Raises ValueError if it is empty, one word or the name of a file."""
+    if not isinstance(alt, str) or _FILE_NAME.fullmatch(alt.strip()):
+        raise ValueError(f"alt text {alt!r} does not describe the figure; say in a sentence what there is to see")
+    return alt.strip()
+
+
+def _css_width(svg_text: str) -> int:
+    size = re.search(r'<svg[^>]*?\swidth="([\d.]+)(pt|px)?"', svg_text)
+    if not size:
+        raise ValueError(f"not an SVG with a width: {svg_text[:60]!r}; give a Figure or the text that svg(figure) made")
+    return round(float(size[1]) * (100 / 72 if size[2] == "pt" else 1))
+
+
+def _csv_link(data: pd.DataFrame, alt: str) -> str:
+    numbers = data.to_csv(index=not isinstance(data.index, pd.RangeIndex), float_format="%.6g")
+    name = "-".join(re.findall(r"[a-z0-9]+", alt.lower())[:6])
+    href = f"data:text/csv;charset=utf-8;base64,{_base64(numbers)}"
+    return f'<a style="color:#00557f;text-decoration:underline" download="{name}.csv" href="{href}">Numbers (CSV)</a>'
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
