@@ -113,15 +113,14 @@ def _runs(arguments: argparse.Namespace) -> int:
 def _shown(table):
     from nasnb.runs.progress import duration
 
-    def time(seconds: float) -> str:
-        return "" if seconds != seconds else duration(seconds)
+    def text(column: str, write) -> list[str]:
+        return ["" if value != value else write(value) for value in table[column]]
 
-    epochs = [f"{e}/{of:.0f}" if of == of else "" for e, of in zip(table["epoch"], table["epochs"], strict=True)]
     return table[["name", "state"]].assign(
-        epochs=epochs,
-        left=table["seconds_left"].astype(float).map(time),
-        accuracy=table["accuracy"].astype(float).map(lambda value: "" if value != value else f"{value:.2f} %"),
-        time=table["seconds"].map(time),
+        epochs=[f"{e:.0f}/{of:.0f}" if of == of else "" for e, of in zip(table["epoch"], table["epochs"], strict=True)],
+        left=text("seconds_left", duration),
+        accuracy=text("accuracy", lambda value: f"{value:.2f} %"),
+        time=text("seconds", duration),
     )
 
 
@@ -129,8 +128,18 @@ def _compare(arguments: argparse.Namespace) -> int:
     from nasnb.runs import compare
 
     table = compare(arguments.a, arguments.b, runs_dir=arguments.runs_dir)
-    print("nothing differs" if table.empty else table.to_string(index=False))
+    for entry, *values in table.itertuples(index=False):
+        print(entry)
+        for name, value in zip((arguments.a, arguments.b), values, strict=True):
+            print(f"    {name}: {_short(value)}")
+    if table.empty:
+        print("nothing differs")
     return 0
+
+
+def _short(value: object) -> str:
+    text = "-" if value is None or value != value else str(value)
+    return text if len(text) <= 60 else f"{text[:60]} ..."
 
 
 def _tell(message: object) -> None:

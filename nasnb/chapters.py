@@ -172,7 +172,8 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
 
         try:
             papermill.execute_notebook(str(path), str(partial), dict(values), kernel_name=kernel, language="python",
-                                       coalesce_streams=True, on_cell_start=before_cell)  # fmt: skip
+                                       coalesce_streams=True, on_cell_start=before_cell,
+                                       extra_arguments=["--log-level=ERROR"])  # fmt: skip
         except (papermill.PapermillExecutionError, KeyboardInterrupt, DeadKernelError) as error:
             if stopping:
                 raise Stopped(stopping[0]) from None
@@ -232,7 +233,7 @@ def is_current(path: Path, output: Path, values: Mapping[str, Any]) -> bool:
     """Whether `output` was made by just this chapter, these values and this package."""
     try:
         return _read(output).metadata["nasnb"]["key"] == key(path, values)
-    except (OSError, ValueError, KeyError, TypeError, nbformat.ValidationError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -246,4 +247,7 @@ def key(path: Path, values: Mapping[str, Any]) -> str:
 
 
 def _read(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, as_version=4)
+    try:
+        return nbformat.read(path, as_version=4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise ValueError(f"{path} is no notebook: {error}") from None

@@ -15,6 +15,7 @@ from nasnb.runs.files import is_locked, read_json, runs_folder
 from nasnb.runs.record import SCHEMA, SCHEMA_VERSION
 from nasnb.runs.result import accuracy
 
+NUMBERS = ("seed", "epoch", "epochs", "seconds_left", "accuracy", "seconds")  # as floats: NaN where there is none
 COLUMNS = ("name", "kind", "method", "dataset", "seed", "state", "epoch", "epochs", "seconds_left", "accuracy",
            "seconds", "error")  # fmt: skip
 
@@ -30,7 +31,7 @@ def find_runs(runs_dir: str | Path) -> pd.DataFrame:
             lines.append(_line(read_record(folder), running=is_locked(folder)))
         except (ValueError, OSError) as error:
             warnings.warn(f"{folder.name} is skipped: {error}", stacklevel=2)
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+    return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
