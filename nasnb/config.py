@@ -39,8 +39,10 @@ class SearchConfig:
     crop_padding: int = 4
     flip: bool = True
     cutout: int = 0  # side of the erased square; 0: none
+    policy: str | None = None  # "autoaugment": the CIFAR-10 policy
     augment_validation: bool = True  # the official code augments both halves
     validate_with: str = "running"  # BatchNorm statistics for the logged accuracy: "running" or "batch"
+    stem: str = "cifar"  # or "imagenet", which reduces images to an eighth first
     precision: str = "float32"  # or "bf16"
 
 
@@ -61,6 +63,7 @@ class TrainConfig:
     decay: float = 0.97  # of exponential, per epoch (the ImageNet recipe of DARTS)
     warmup_epochs: int = 0
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 3e-4
     clip: float | None = 5.0
     drop_path: float = 0.2  # final probability; it grows linearly from 0
@@ -74,6 +77,59 @@ class TrainConfig:
 
 
 Config = TypeVar("Config", SearchConfig, TrainConfig)
+
+_SHARP = TrainConfig(epochs=2000, batch_size=64, lr_min=1e-8, schedule="cosine_power", power=2.0, policy="autoaugment")
+
+# The papers' final trainings on CIFAR-10. Their methods point here; plain ones are the ablations without AutoAugment.
+TRAINING: Mapping[str, TrainConfig] = {
+    "darts": TrainConfig(),
+    "pc-darts": TrainConfig(batch_size=128, drop_path=0.3),  # its code: 96
+    "msr-darts": TrainConfig(drop_path=0.3),  # its code: 0.2
+    "sharpdarts": _SHARP,
+    "sharpdarts-plain": replace(_SHARP, epochs=1000, policy=None),
+    "hypercuboid": replace(_SHARP, batch_size=512, channels=32, lr=0.1, drop_path=0.0, auxiliary_weight=0.0),
+    "stacnas": TrainConfig(),
+    "stacnas-autoaugment": TrainConfig(epochs=1200, policy="autoaugment"),
+    "bench201": TrainConfig(
+        epochs=200,
+        batch_size=256,
+        channels=16,
+        cells=5,
+        lr=0.1,
+        nesterov=True,
+        weight_decay=5e-4,
+        clip=None,
+        drop_path=0.0,
+        auxiliary_weight=0.0,
+        cutout=0,
+    ),
+}
+
+_IMAGENET = TrainConfig(epochs=250, batch_size=128, channels=48, cells=14, lr=0.1, schedule="exponential",
+                        weight_decay=3e-5, drop_path=0.0, label_smoothing=0.1, cutout=0)  # fmt: skip
+
+# On ImageNet, mobile setting; the network wants stem="imagenet".
+IMAGENET: Mapping[str, TrainConfig] = {
+    "darts": _IMAGENET,
+    "pc-darts": replace(_IMAGENET, batch_size=1024, lr=0.5, schedule="linear", warmup_epochs=5),
+    # the paper prints a weight decay of 3e-4, but follows DARTS, and its code has 3e-5
+    "msr-darts": replace(_IMAGENET, schedule="cosine", warmup_epochs=10),
+    "stacnas": _IMAGENET,
+    "sharpdarts": replace(
+        _IMAGENET,
+        epochs=300,
+        batch_size=448,
+        lr=0.0875,
+        lr_min=7.5e-4,
+        power=10.0,
+        schedule="cosine_power_code",
+        warmup_epochs=10,
+        weight_decay=1e-4,
+        clip=None,
+        label_smoothing=0.0,
+        cutout=112,
+    ),
+}
 
 # What a preset changes of a paper's own numbers. The small scales take a few hundred steps where the papers take
 # tens of thousands, so alpha gets a larger learning rate there: otherwise it would end where it began.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
-from nasnb.config import SearchConfig, TrainConfig
+from nasnb.config import SearchConfig, TrainConfig, nearest
+
+SCHEDULES = ("cosine", "cosine_power", "cosine_power_code", "linear", "exponential")
+LAST_EPOCHS = 5  # of the linear schedule of PC-DARTS on ImageNet
 
 
 def cosine(step: float, total: float, lr_max: float, lr_min: float = 0.0) -> float:
@@ -25,25 +28,50 @@ def cosine_power(step: float, total: float, lr_max: float, lr_min: float = 0.0, 
     return lr_min + (lr_max - lr_min) * share
 
 
-def search_lr(config: SearchConfig, epoch: int) -> float:
-    """Learning rate of the weights in a search epoch, counted from 0."""
-    return cosine(epoch, config.epochs, config.lr, config.lr_min)
+def cosine_power_code(epoch: int, config: SearchConfig | TrainConfig) -> float:
+    """Cosine power annealing as the code of sharpDARTS counts: its first epoch is 1, not 0.
+
+    The curve is stretched to meet both ends exactly. Of W warm-up epochs, the first W + 1 rise linearly to the peak and
+    the curve, which has begun meanwhile, goes on from its second step.
+    """
+    number, warm = epoch + 1, config.warmup_epochs
+    if warm and number <= warm + 1:
+        share = number / (warm + 1)
+    else:
+        total = config.epochs - warm
+        values = [cosine_power(t, total, 1.0, 0.0, config.power) for t in range(1 - warm, total + 1)]
+        share = (values[epoch] - min(values)) / (max(values) - min(values))
+    return config.lr_min + (config.lr - config.lr_min) * share
 
 
-def train_lr(config: TrainConfig, epoch: int) -> float:
-    """Learning rate of a training epoch, counted from 0; `warmup_epochs` rise linearly to the peak first."""
-    warm = config.warmup_epochs
-    if epoch < warm:
-        return config.lr * (epoch + 1) / warm
-    if config.schedule == "cosine":
-        return cosine(epoch - warm, config.epochs - warm, config.lr, config.lr_min)
-    if config.schedule == "cosine_power":
-        return cosine_power(epoch - warm, config.epochs - warm, config.lr, config.lr_min, config.power)
-    if config.schedule == "linear":
-        return config.lr_min + (config.lr - config.lr_min) * (config.epochs - epoch) / (config.epochs - warm)
-    if config.schedule == "exponential":
-        return config.lr * config.decay ** (epoch - warm)
-    raise ValueError(f"unknown schedule {config.schedule!r}; schedules: cosine, cosine_power, linear, exponential")
+def linear(epoch: int, config: SearchConfig | TrainConfig) -> float:
+    """PC-DARTS on ImageNet: straight down, aiming at 0 five epochs before the end, then a last small slope to 0.
+
+    Counted from epoch 0, also where a warm-up replaces the first epochs.
+    """
+    left, span = config.epochs - epoch, config.epochs - LAST_EPOCHS
+    share = (left - LAST_EPOCHS) / span if left > LAST_EPOCHS else left / (LAST_EPOCHS * max(1, span))
+    return config.lr_min + (config.lr - config.lr_min) * share
+
+
+def learning_rate(config: SearchConfig | TrainConfig, epoch: int) -> float:
+    """Of the weights in an epoch, counted from 0; `warmup_epochs` rise linearly to the peak first."""
+    warm, total = config.warmup_epochs, config.epochs - config.warmup_epochs
+    match config.schedule:
+        case "cosine_power_code":
+            return cosine_power_code(epoch, config)
+        case _ if epoch < warm:
+            return config.lr * (epoch + 1) / warm
+        case "cosine":
+            return cosine(epoch - warm, total, config.lr, config.lr_min)
+        case "cosine_power":
+            return cosine_power(epoch - warm, total, config.lr, config.lr_min, config.power)
+        case "linear":
+            return linear(epoch, config)
+        case "exponential":
+            return config.lr * config.decay ** (epoch - warm)
+    known = f"{nearest(config.schedule, SCHEDULES)}; schedules: {', '.join(SCHEDULES)}"
+    raise ValueError(f"unknown schedule {config.schedule!r}{known}")
 
 
 def drop_path_probability(config: TrainConfig, epoch: int) -> float:

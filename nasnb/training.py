@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.stats import beta
 from torch import Tensor
 
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches
 from nasnb.measure import Score, Tally, evaluate, statistics
+from nasnb.memory import explained
 from nasnb.networks import Network
 from nasnb.randomness import reseed, seeded
-from nasnb.schedules import drop_path_probability, train_lr
+from nasnb.schedules import drop_path_probability, learning_rate
 
 
 @dataclass
@@ -84,10 +86,12 @@ def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **networ
     """A fresh final network of `genotype` on the device of `data`, ready to train."""
     with seeded(config.seed, "weights"):
         net = space.network(genotype, channels=config.channels, cells=config.cells, classes=data.n_classes,
-                            auxiliary=config.auxiliary_weight > 0, image_channels=data.image_size[0], **network)  # fmt: skip
+                            auxiliary=config.auxiliary_weight > 0, image_channels=data.image_size[0],
+                            **network)  # fmt: skip
     device = data.train.images.device
     net = net.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    optimizer = torch.optim.SGD(net.parameters(), config.lr, momentum=config.momentum, nesterov=config.nesterov,
+                                weight_decay=config.weight_decay)  # fmt: skip
     images = data.train
     if config.train_images is not None:
         images = images.take(torch.arange(min(config.train_images, len(images))))
@@ -97,11 +101,12 @@ def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **networ
 def train(state: TrainState, *, on_step: Callable[[TrainState], None] | None = None) -> Iterator[TrainEpoch]:
     """Train to the last epoch of the config, yielding each; a loaded state goes on where it stopped.
 
-    The reported number of DARTS is the test error of the last epoch; no best epoch is picked here.
+    The reported number of DARTS is the test error of the last epoch; no best epoch is picked here, see `reported`.
+    Raises FloatingPointError when the loss stops being a number, MemoryError when the device is too small.
     """
     while state.epoch < state.config.epochs:
         started = time.perf_counter()
-        with seeded(state.config.seed, "train", state.epoch):
+        with seeded(state.config.seed, "train", state.epoch), explained(state):
             _train_epoch(state, on_step)
         scores = state.tally.score()
         with statistics(state.net, "running"):
@@ -109,6 +114,47 @@ def train(state: TrainState, *, on_step: Callable[[TrainState], None] | None = N
         lr, state.epoch, state.step = state.optimizer.param_groups[0]["lr"], state.epoch + 1, 0
         state.tally.sums.zero_()
         yield TrainEpoch(state.epoch, scores, test, lr, time.perf_counter() - started, state)
+
+
+class Reported(NamedTuple):
+    """The two numbers that papers call test error, in percent; the best epoch is chosen by the test set itself."""
+
+    last: float
+    best: float
+    best_epoch: int
+
+
+def reported(history: Sequence[Mapping[str, float]]) -> Reported:
+    """Of the rows of a training's history. DARTS reports the last epoch, sharpDARTS and StacNAS the best."""
+    best = max(history, key=lambda row: row["valid_accuracy"])  # the first wins ties
+    return Reported(100 - history[-1]["valid_accuracy"], 100 - best["valid_accuracy"], int(best["epoch"]))
+
+
+class Proportion(NamedTuple):
+    """Accuracy on a test set, in percent, with the ends of its Clopper-Pearson interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+
+def clopper_pearson(correct: int, n: int, *, level: float = 0.95) -> Proportion:
+    """The exact interval of a proportion: it holds the true one with at least the probability `level`."""
+    if not 0 <= correct <= n or n == 0:
+        raise ValueError(f"{correct} of {n}: correct answers must lie between 0 and a positive number of images")
+    tail = (1 - level) / 2
+    low = beta.ppf(tail, correct, n - correct + 1) if correct else 0.0
+    high = beta.ppf(1 - tail, correct + 1, n - correct) if correct < n else 1.0
+    return Proportion(100 * correct / n, 100 * float(low), 100 * float(high), n)
+
+
+def accuracy_on(state: TrainState, split: Split | None = None) -> Proportion:
+    """Of the trained network on the test images, or on another split of the same classes, such as CIFAR-10.1."""
+    split = state.data.test if split is None else split
+    with statistics(state.net, "running"):
+        score = evaluate(state.logits, split, state.data)
+    return clopper_pearson(round(score.accuracy * len(split) / 100), len(split))
 
 
 def steps_per_epoch(state: TrainState) -> int:
@@ -119,7 +165,7 @@ def steps_per_epoch(state: TrainState) -> int:
 def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None) -> None:
     c = state.config
     for group in state.optimizer.param_groups:
-        group["lr"] = train_lr(c, state.epoch)
+        group["lr"] = learning_rate(c, state.epoch)
     augment = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy)
     state.net.train()
     for images, labels in batches(state.train, c.batch_size, mean=state.data.mean, std=state.data.std, seed=c.seed,
@@ -133,7 +179,7 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
     if not torch.isfinite(state.tally.sums[0]):
         raise FloatingPointError(
             f"the training loss is not a number any more in epoch {state.epoch + 1}, "
-            f"learning rate {train_lr(c, state.epoch):.3g}; try a smaller lr or clip, or precision='float32'"
+            f"learning rate {learning_rate(c, state.epoch):.3g}; try a smaller lr or clip, or precision='float32'"
         )
 
 
@@ -151,6 +197,7 @@ def _update(state: TrainState, images: Tensor, labels: Tensor) -> tuple[Tensor, 
         loss = loss + c.auxiliary_weight * extra
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(net.parameters(), c.clip)
+    if c.clip is not None:
+        torch.nn.utils.clip_grad_norm_(net.parameters(), c.clip)
     state.optimizer.step()
     return loss.detach(), logits.detach()

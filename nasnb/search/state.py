@@ -58,10 +58,14 @@ class SearchState:
         """The current learning rate of the weights."""
         return self.weight_optimizer.param_groups[0]["lr"]
 
+    def autocast(self) -> torch.autocast:
+        """The config's precision, for a `with`."""
+        device = self.train.images.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bf16")
+
     def logits(self, images: Tensor, weights: Weights) -> Tensor:
         """float32 logits under the config's precision; closed candidates cost nothing."""
-        bf16 = self.config.precision == "bf16"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        with self.autocast():
             return _at_least_float32(self.net(images, weights, open=self.relaxation.is_open()))
 
     def loss(self, batch: Batch, weights: Weights) -> Tensor:
@@ -74,7 +78,7 @@ class SearchState:
         Buffers are copies: statistics of weights that are never taken stay out of the network.
         """
         buffers = {name: buffer.clone() for name, buffer in self.net.named_buffers()}
-        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        with self.autocast():
             closed = {"open": self.relaxation.is_open()}
             logits = functional_call(self.net, (params, buffers), (batch[0], self.relaxation()), closed)
         return F.cross_entropy(_at_least_float32(logits), batch[1])
@@ -87,7 +91,7 @@ class SearchState:
     def batches(self, part: Split, purpose: str, epoch: int, *, start: int = 0, augment: bool = True):
         """Shuffled, augmented batches of one pass, from batch `start` on."""
         c = self.config
-        how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout) if augment else None
+        how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy) if augment else None
         return batches(part, self.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
                        epoch=epoch, augment=how, start=start)  # fmt: skip
 
@@ -121,7 +125,7 @@ class SearchState:
         """Become the fresh state of the method's next stage, which is chosen by the scores of this one."""
         extra = {"earlier": [*self.earlier, scores], "begun": self.epoch}
         cells = self.config.second_stage_cells or self.config.cells
-        fresh = begin(self.method.then(scores), self.data, replace(self.config, cells=cells))
+        fresh = begin(self.method.then(self.method, scores), self.data, replace(self.config, cells=cells))
         for name in (f.name for f in fields(self) if f.name not in ("epoch", "extra")):
             setattr(self, name, getattr(fresh, name))
         self.extra = extra
@@ -135,9 +139,10 @@ def begin(method, data: Data, config: SearchConfig) -> SearchState:
     """A fresh state of `method` (see nasnb.methods) on the device of `data`."""
     train, valid = parts(data.train, config)
     device = data.train.images.device
+    stem = {} if config.stem == "cifar" else {"stem": config.stem}
     with seeded(config.seed, "weights"):
         net = method.space.supernet(channels=config.channels, cells=config.cells, classes=data.n_classes,
-                                    mix=method.mix, image_channels=data.image_size[0])  # fmt: skip
+                                    mix=method.mix, image_channels=data.image_size[0], **stem)  # fmt: skip
     net = net.to(device, memory_format=torch.channels_last)
     relaxation = Relaxation(method.space.choices, method.relax, std=config.alpha_init_std, seed=config.seed).to(device)
     return SearchState(method, net, relaxation, sgd(net, config), adam(relaxation, config), config, data, train, valid,

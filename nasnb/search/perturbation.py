@@ -1,0 +1,180 @@
+"""Selection by perturbation (DARTS-PT, algorithm 1): decide edge by edge what is missed most, tune in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+
+from nasnb.config import SearchConfig
+from nasnb.measure import Score
+from nasnb.randomness import generator
+from nasnb.schedules import cosine
+from nasnb.search.decisions import candidates, kept_edges
+from nasnb.search.phase import Phase
+from nasnb.search.state import SearchState, sgd
+from nasnb.search.steps import weights_only
+from nasnb.search.strengths import Evaluation, edge_strengths, masked_scores, operation_strengths
+
+CRITERIA = ("accuracy", "loss", "magnitude")
+TOPOLOGIES = ("one_round", "greedy_code", "greedy_cumulative", "magnitude")
+
+Select = Callable[..., Phase]  # select(method, config) -> Phase
+
+
+class Task(NamedTuple):
+    """One decision to make: the operation of an edge, or the edges that a node keeps."""
+
+    kind: str  # "op" or "node"
+    group: str
+    index: int  # of the edge, or of the node's state
+
+
+def perturbation(*, criterion: str = "accuracy", topology: str = "one_round", interval: int = 5, lr: float = 0.0025,
+                 lr_min: float | None = None, tune_alpha: bool = True, joint: bool = True,
+                 how: Evaluation = Evaluation()) -> Select:  # fmt: skip
+    """Algorithm 1 of DARTS-PT, continuing the searched supernet for `interval` epochs (times the pace) per decision.
+
+    `criterion`: what an operation is judged by once it is masked; "magnitude" takes the largest alpha instead (PT-Mag).
+    `topology`: each incoming edge masked once, the strongest kept; or the code's rounds; or rounds in which eliminated
+    edges stay masked; or "magnitude", by the weights at decision time. `lr` is constant, or annealed to `lr_min`.
+    `joint` decides an edge of every cell type in each interval, as the official code.
+    """
+    for name, value, known in (("criterion", criterion, CRITERIA), ("topology", topology, TOPOLOGIES)):
+        if value not in known:
+            raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+
+    def select(method, config: SearchConfig) -> Phase:
+        rounds = plan(method.space, config.seed, joint=joint)
+        n_nodes = sum(tasks[0].kind == "node" for tasks in rounds)
+        when, total = timetable(len(rounds) - n_nodes, n_nodes, round(interval * config.pace))
+        start = config.epochs
+
+        def hook(state: SearchState) -> None:
+            done = state.stage_epoch - start
+            if done == 0:  # fresh momentum; alpha's optimiser goes on
+                state.weight_optimizer = sgd(state.net, config)
+            for tasks in [tasks for tasks, epoch in zip(rounds, when, strict=True) if epoch == done]:
+                _decide_all(state, tasks, criterion=criterion, topology=topology, how=how)
+
+        def rate(epoch: int) -> float:
+            return lr if lr_min is None else cosine(epoch - start, total, lr, lr_min)
+
+        step = method.step if tune_alpha else weights_only()
+        return Phase("selection", start, start + total, step, rate, hook)
+
+    return select
+
+
+def plan(space, seed: int, *, joint: bool = True) -> list[list[Task]]:
+    """The rounds of decisions: all operations in random order of the edges, then all nodes that must lose edges."""
+    ops, nodes, kept = [], [], kept_edges(space)
+    for i, (group, edges) in enumerate(space.choices.groups.items()):
+        targets = [edge.target for edge in edges]
+        crowded = sorted({node for node in targets if targets.count(node) > kept[group][node]})
+        ops.append([Task("op", group, edge) for edge in _shuffled(range(len(edges)), seed, "edges", i)])
+        nodes.append([Task("node", group, node) for node in _shuffled(crowded, seed, "nodes", i)])
+    if joint:
+        return [list(tasks) for tasks in (*zip(*ops, strict=True), *zip(*nodes, strict=True))]
+    flat = [[task for tasks in part for task in tasks] for part in (ops, nodes)]
+    return [[task] for i, tasks in enumerate(flat) for task in _shuffled(tasks, seed, "rounds", i)]
+
+
+def _shuffled(items: Sequence, seed: int, what: str, index: int) -> list:
+    order = torch.randperm(len(items), generator=generator(seed, f"perturbation {what}", index))
+    return [items[i] for i in order.tolist()]
+
+
+def timetable(n_ops: int, n_nodes: int, interval: int) -> tuple[list[int], int]:
+    """The tuning epoch (from 0) before which each round is decided, and the number of tuning epochs, as in the code.
+
+    One epoch follows the last decision, without influence; a space without topology gives up one epoch before it.
+    """
+    n = n_ops + n_nodes
+    total = interval * (n - 1) + 1 if n_nodes else max(1, interval * (n - 1))
+    return [min(interval * i, total - 1) for i in range(n)], total
+
+
+# --- decisions -----------------------------------------------------------------------------------------------------
+
+
+def _decide_all(state: SearchState, tasks: Sequence[Task], *, criterion: str, topology: str, how: Evaluation) -> None:
+    trace = state.extra.setdefault("decisions", [])
+    for task in tasks:
+        if task.kind == "op":
+            trace.append({"epoch": state.epoch, **task._asdict(), **_decide_op(state, task, criterion, how)})
+        else:
+            trace.append(
+                {"epoch": state.epoch, **task._asdict(), **_decide_node(state, task, criterion, topology, how)}
+            )
+    trace[-1]["accuracy_after"] = masked_scores(state, tasks[-1].group, [()], how=how)[0].accuracy
+
+
+def _decide_op(state: SearchState, task: Task, criterion: str, how: Evaluation) -> dict:
+    ops, weights = candidates(state.method.space, task.group, task.index), state.weights()[task.group][task.index]
+    largest = max(ops, key=lambda op: weights[op].item())  # the first wins ties, here and below
+    scores: dict[int, Score] = {}
+    if criterion == "magnitude" or len(ops) == 1:
+        chosen = largest
+    else:
+        scores = operation_strengths(state, task.group, task.index, candidates=ops, how=how)
+        chosen = weakest(scores, criterion)
+    state.relaxation.decide(task.group, task.index, chosen)
+    return {"op": chosen, "largest_alpha": largest, "weight": weights[chosen].item(), "without": _plain(scores)}
+
+
+def _decide_node(state: SearchState, task: Task, criterion: str, topology: str, how: Evaluation) -> dict:
+    space, (_, group, node) = state.method.space, task
+    incoming = [i for i, edge in enumerate(space.choices.groups[group]) if edge.target == node]
+    n_kept, scores = kept_edges(space)[group][node], {}
+
+    def measure(edges: Sequence[int], masked: Sequence[int] = (), draw: int = 0) -> dict[int, Score]:
+        scores.update(edge_strengths(state, group, edges, masked=masked, how=how, draw=draw))
+        return scores
+
+    if topology == "magnitude":
+        weight = {t["index"]: t["weight"] for t in state.extra["decisions"] if (t["kind"], t["group"]) == ("op", group)}
+        kept = sorted(incoming, key=lambda edge: -weight[edge])[:n_kept]
+    elif topology == "one_round":
+        kept = strongest_edges(measure(incoming), n_kept, criterion)
+    else:
+        kept = eliminated(incoming, n_kept, measure, criterion, cumulative=topology == "greedy_cumulative")
+    for edge in set(incoming) - set(kept):
+        state.relaxation.decide(group, edge, None)
+    return {"kept": sorted(kept), "without": _plain(scores)}
+
+
+def _missed(score: Score, criterion: str) -> float:
+    """The lower, the more the supernet misses what was masked. PT-Mag with measured edges takes the accuracy."""
+    return -score.loss if criterion == "loss" else score.accuracy
+
+
+def weakest(scores: dict[int, Score], criterion: str = "accuracy") -> int:
+    """The key without which the supernet does worst; the first wins ties."""
+    return min(scores, key=lambda key: _missed(scores[key], criterion))
+
+
+def strongest_edges(scores: dict[int, Score], n_kept: int, criterion: str = "accuracy") -> list[int]:
+    """The edges that are missed most; lower edges win ties."""
+    return sorted(sorted(scores), key=lambda edge: _missed(scores[edge], criterion))[:n_kept]
+
+
+def eliminated(edges: Sequence[int], n_kept: int, measure: Callable, criterion: str = "accuracy", *,
+               cumulative: bool) -> list[int]:  # fmt: skip
+    """What is left after removing, round by round, the edge that is missed least; the last loses ties.
+
+    `measure(edges, masked, draw)` scores the supernet without each. The official code forgets in every round what it
+    has eliminated; `cumulative` keeps that masked.
+    """
+    left, gone = list(edges), []
+    while len(left) > n_kept:
+        scores = measure(left, gone if cumulative else (), len(gone))
+        least = max(reversed(left), key=lambda edge: _missed(scores[edge], criterion))
+        left.remove(least)
+        gone.append(least)
+    return left
+
+
+def _plain(scores: dict[int, Score]) -> dict[int, list[float]]:
+    return {key: [score.loss, score.accuracy] for key, score in scores.items()}
