@@ -90,7 +90,7 @@ class History:
     def metrics(self) -> dict[str, float | None]:
         """The last epoch; None for NaN, which JSON does not know."""
         last = self.rows[-1] if self.rows else {}
-        return {name: value if math.isfinite(value) else None for name, value in last.items()}
+        return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in last.items()}
 
     def genotype(self) -> str | None:
         """The last one, in the notation of the papers."""
