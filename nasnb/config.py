@@ -134,16 +134,17 @@ IMAGENET: Mapping[str, TrainConfig] = {
 # What a preset changes of a paper's own numbers. The small scales take a few hundred steps where the papers take
 # tens of thousands, so alpha gets a larger learning rate there: otherwise it would end where it began.
 _SMALL_SEARCH = {"channels": 4, "cells": 3, "second_stage_cells": None, "alpha_lr": 0.01}
+_SMALL_TRAIN = {"cells": 3, "cutout": 4, "auxiliary_weight": 0.0}  # the auxiliary head needs larger images
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "smoke": {
         "data": {"image_size": 16},
         "search": {**_SMALL_SEARCH, "epochs": 2, "batch_size": 32, "train_images": 128},
-        "train": {"epochs": 1, "batch_size": 32, "channels": 4, "cells": 3, "train_images": 128},
+        "train": {**_SMALL_TRAIN, "epochs": 1, "batch_size": 32, "channels": 4, "train_images": 128},
     },
     "laptop": {
         "data": {"image_size": 16},
         "search": {**_SMALL_SEARCH, "epochs": 12, "batch_size": 64, "train_images": 2000},
-        "train": {"epochs": 5, "batch_size": 64, "channels": 8, "cells": 3, "train_images": 2000, "cutout": 4},
+        "train": {**_SMALL_TRAIN, "epochs": 5, "batch_size": 64, "channels": 8, "train_images": 2000},
     },
     "gpu": {
         "data": {},

@@ -290,6 +290,11 @@ class AuxiliaryHead(nn.Module):
         self.linear = nn.Linear(768, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] < 7:
+            raise ValueError(
+                f"the auxiliary head needs maps of at least 7 pixels, got {x.shape[-1]}: "
+                "take images of 28 pixels or more, or auxiliary_weight=0"
+            )
         x = F.avg_pool2d(F.relu(x), 5, stride=3 if x.shape[-1] >= 8 else 2, count_include_pad=False)
         return self.linear(self.expand(self.reduce(x)).flatten(1))
 
