@@ -21,7 +21,7 @@ from nasnb.schedules import learning_rate
 from nasnb.search.phase import Phase
 from nasnb.search.state import Batch, SearchState, begin
 
-__all__ = ["Epoch", "SearchState", "begin", "search", "steps_per_epoch", "validate"]
+__all__ = ["Epoch", "SearchState", "begin", "run_phase", "search", "steps_per_epoch", "validate"]
 
 CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
 OnStep = Callable[[SearchState], None] | None
@@ -69,7 +69,7 @@ def search(method, data: Data, config: SearchConfig, *, state: SearchState | Non
         state.method = method
     while True:
         for phase in _phases(state):
-            yield from _run(phase, state, on_step)
+            yield from run_phase(phase, state, on_step=on_step)
         if state.method.then is None:
             return
         scores = state.method.score(state)
@@ -83,7 +83,8 @@ def _phases(state: SearchState) -> list[Phase]:
     return phases if method.select is None else [*phases, method.select(method, config)]
 
 
-def _run(phase: Phase, state: SearchState, on_step: OnStep) -> Iterator[Epoch]:
+def run_phase(phase: Phase, state: SearchState, *, on_step: OnStep = None) -> Iterator[Epoch]:
+    """Train a state to the end of a phase, from wherever in it the state is."""
     if state.stage_epoch == phase.start and state.step == 0 and phase.hook is not None:
         with _randomness(state, "hook"):
             phase.hook(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -120,6 +121,14 @@ class SearchState:
         self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
         self.tally.sums.copy_(saved["tally"])
         self.extra = dict(saved["extra"])
+
+    def copied(self) -> SearchState:
+        """An independent state at the same point; only the images are shared."""
+        fresh = begin(self.method, self.data, self.config)
+        saved = copy.deepcopy(self.state_dict())
+        fresh.extra = saved["extra"]
+        fresh.load_state_dict(saved)
+        return fresh
 
     def advance(self, scores: dict[str, list]) -> None:
         """Become the fresh state of the method's next stage, which is chosen by the scores of this one."""
