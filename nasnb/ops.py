@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasnb.kernels import depthwise
+
 Builder = Callable[..., nn.Module]
 
 
@@ -37,13 +39,15 @@ class Source:
             self._made["relu"] = F.relu(self.x)
         return self._made["relu"]
 
-    def relu_for(self, edges: int) -> Tensor:
-        """(batch, edges * channels, height, width): the ReLU once per edge, input of a depthwise convolution."""
-        if edges == 1:
-            return self.relu()
-        if edges not in self._made:
-            self._made[edges] = self.relu().repeat(1, edges, 1, 1)
-        return self._made[edges]
+    def relu_for(self, edges: int, every: int = 1) -> Tensor:
+        """(batch, edges * channels, height, width): the ReLU once per edge, input of a depthwise convolution.
+
+        Of `every` 2, only pixels in even rows and columns.
+        """
+        if (edges, every) not in self._made:
+            relu = self.relu() if every == 1 else self.relu()[:, :, ::every, ::every]
+            self._made[edges, every] = relu if edges == 1 else relu.repeat(1, edges, 1, 1)
+        return self._made[edges, every]
 
 
 class StackedConv(nn.Module):
@@ -57,6 +61,7 @@ class StackedConv(nn.Module):
                  padding: int = 0, dilation: int = 1, groups: int = 1, shared_input: bool = False):  # fmt: skip
         super().__init__()
         self.edges, self.groups, self.shared_input = edges, groups, shared_input
+        self.is_depthwise = groups == channels_in == channels_out and not shared_input
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.weight = nn.Parameter(torch.empty(edges * channels_out, channels_in // groups, kernel, kernel))
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # torch's default for nn.Conv2d
@@ -67,6 +72,8 @@ class StackedConv(nn.Module):
         edges = self.edges
         if open is not None:
             edges, weight = len(open), weight.unflatten(0, (self.edges, -1))[open].flatten(0, 1)
+        if self.is_depthwise:
+            return depthwise(x, weight, stride=self.stride, padding=self.padding, dilation=self.dilation)
         groups = 1 if self.shared_input else edges * self.groups
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
 
@@ -141,6 +148,9 @@ class SepConv(nn.Module):
     def __init__(self, kernel: int, *, channels: int, stride: int, edges: int, affine: bool, dilation: int = 1,
                  units: int = 2, middle: int | None = None):  # fmt: skip
         super().__init__()
+        # dilation 2 with stride 2 only ever meets even pixels: on those alone it is a dense convolution of stride 1
+        self.every = stride if stride == dilation else 1
+        stride, dilation = stride // self.every, dilation // self.every
         widths = [channels] + [middle or channels] * (units - 1) + [channels]
         self.units = nn.ModuleList(
             SepUnit(widths[i], widths[i + 1], kernel, edges=edges, stride=stride if i == 0 else 1,
@@ -150,7 +160,7 @@ class SepConv(nn.Module):
         self.edges = edges
 
     def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
-        y = source.relu_for(self.edges if open is None else len(open))
+        y = source.relu_for(self.edges if open is None else len(open), self.every)
         for unit in self.units[:-1]:
             y = F.relu(unit(y, None, open))
         return self.units[-1](y, scale, open)
