@@ -38,7 +38,8 @@ class OpStyle(NamedTuple):
 
 _SOLID, _DASHED, _DOTTED, _DASHDOT = "-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2))
 
-# Hue: the family, with one (orange to brown) for all without weights. Dash: dilated, pooling, bottleneck. Marker: kernel size.
+# Hue: the family, with one (orange to brown) for all without weights. Dash: dilated, pooling, bottleneck.
+# Marker: kernel size.
 _OPS = {
     "none": OpStyle("none", "#8F857C", _DOTTED, "x"),
     "noise": OpStyle("noise", "#4A3220", _DOTTED, "*"),
@@ -91,7 +92,7 @@ def _op(name: str) -> OpStyle:
 
 
 def use_style() -> None:
-    """Set matplotlib up for the book; once per notebook. The same figure then always gives the same SVG, byte by byte."""
+    """Set matplotlib up for the book; once per notebook. Equal figures then give equal SVGs, byte by byte."""
     import seaborn as sns
 
     sns.set_theme(style="ticks", rc=_rc())
@@ -136,14 +137,16 @@ _FILE_NAME = re.compile(r"\S*|.*\.(svg|png|jpe?g|gif|pdf|webp)", re.IGNORECASE |
 _STYLE = "<style>.text_html:has(>figure.nasnb){background:none!important;padding:0!important}</style>"
 
 
-def show(figure: Figure | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> None:
-    """Display a figure (or the text of a kept SVG) with alt text, caption and a link to the plotted numbers.
+def show(figure: Figure | Axes | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> None:
+    """Display a figure, or the text of a kept SVG, with alt text, caption and a link to the plotted numbers.
 
+    One axes of a figure stands for all of it.
     `alt` tells in a sentence or two what there is to see. The caption names n, data set and scale.
     Raises ValueError for an alt text that is empty or looks like a file name.
     """
     from IPython.display import display  # here, because plots are also drawn where there is no notebook
 
+    figure = figure.figure if isinstance(figure, Axes) else figure
     display({"text/html": figure_html(figure, alt, caption, data), "text/plain": alt}, raw=True)
     if isinstance(figure, Figure):
         plt.close(figure)  # else the notebook shows it a second time, without its alt text
