@@ -44,12 +44,10 @@ class PartialMix:
     def fan(self, edges: Sequence[Edge], names: Sequence[str], ops: Mapping[str, Builder], *, channels: int,
             stride: int, affine: bool) -> nn.Module:  # fmt: skip
         """The module that computes the edges leaving one state."""
-        part = channels // self.k
-        if channels % self.k or (stride == 2 and part % 2):
-            raise ValueError(
-                f"channels={channels} with k={self.k}: partial channels need a multiple of {2 * self.k}, "
-                "since a stride-2 skip halves the processed part"
-            )
+        part, multiple = channels // self.k, self.k if stride == 1 else 2 * self.k  # a stride-2 skip halves the part
+        if channels % multiple:
+            at = "" if stride == 1 else " at stride 2"
+            raise ValueError(f"channels={channels} cannot be parted by k={self.k}{at}: choose a multiple of {multiple}")
         size = {"channels": part, "stride": stride, "affine": affine}
         if self.select == "random":
             return RandomFan([FanOut([edge], names, ops, **size) for edge in edges], self.k, stride)

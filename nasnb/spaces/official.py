@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from nasnb.mixes import PartialFan, RandomFan
 from nasnb.networks import Cell, FanOut, Halve, Network, Wiring
 from nasnb.ops import FactorizedReduce, Pool, SepConv, StackedConv, StackedNorm
 
@@ -57,12 +58,19 @@ def _views(net: Network) -> Iterator[tuple[str, Tensor]]:
 
 
 def _cell(prefix: str, cell: Cell, wiring: Wiring) -> Iterator[tuple[str, Tensor]]:
-    for rows, fan in zip(wiring.leaving, cell.fans, strict=True):
-        fan = fan if isinstance(fan, FanOut) else fan.inner
-        for name, op in fan.ops.items():
-            for position, edge in enumerate(fan.members[name]):
-                column = wiring.edges[rows[edge]].ops.index(name)
-                yield from _op(f"{prefix}.{rows[edge]}._ops.{column}", op, position)
+    for leaving, outer in zip(wiring.leaving, cell.fans, strict=True):
+        for rows, fan in _fan_outs(leaving, outer):
+            for name, op in fan.ops.items():
+                for position, edge in enumerate(fan.members[name]):
+                    column = wiring.edges[rows[edge]].ops.index(name)
+                    yield from _op(f"{prefix}.{rows[edge]}._ops.{column}", op, position)
+
+
+def _fan_outs(rows: tuple[int, ...], fan: nn.Module) -> list[tuple[tuple[int, ...], FanOut]]:
+    """The fan-outs inside, with their edges' rows: with partial channels they lie a level deeper, or one per edge."""
+    if isinstance(fan, RandomFan):
+        return [((row,), inner) for row, inner in zip(rows, fan.inner, strict=True)]
+    return [(rows, fan.inner if isinstance(fan, PartialFan) else fan)]
 
 
 def _op(key: str, op: nn.Module, position: int) -> Iterator[tuple[str, Tensor]]:
