@@ -1,20 +1,25 @@
 """Figures as functions of data: each takes plain arrays or tables, draws on an Axes and computes nothing else."""
 
-from nasnb.plots.cells import draw_cell, draw_choices, draw_path
+from nasnb.plots.cells import draw_cell, draw_cells, draw_choices, draw_path
 from nasnb.plots.curves import (
     alpha_table,
     plot_alpha,
+    plot_band,
     plot_metrics,
     plot_points_with_spread,
     plot_published_vs_measured,
     plot_schedule,
     plot_skip_dominance,
+    plot_small_multiples,
 )
+from nasnb.plots.distributions import plot_paired_bars, plot_ridges, plot_scatter_with_correlation
+from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
 from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
 
 __all__ = [
     "alpha_table",
     "draw_cell",
+    "draw_cells",
     "draw_choices",
     "draw_path",
     "op_colours",
@@ -22,11 +27,20 @@ __all__ = [
     "op_legend",
     "op_style",
     "plot_alpha",
+    "plot_alpha_heatmap",
+    "plot_band",
+    "plot_dendrogram",
+    "plot_matrices",
+    "plot_matrix",
     "plot_metrics",
+    "plot_paired_bars",
     "plot_points_with_spread",
     "plot_published_vs_measured",
+    "plot_ridges",
+    "plot_scatter_with_correlation",
     "plot_schedule",
     "plot_skip_dominance",
+    "plot_small_multiples",
     "show",
     "svg",
     "use_style",

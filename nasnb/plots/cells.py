@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from nasnb.architecture import N_INPUTS, Choices, Genotype, Pick
 from nasnb.plots.style import CARD, INK, MUTED, WIDTH, op_label, op_legend, op_style
 
-_GAP, _TURN, _LANE = 1.45, 0.5, 0.5  # inches: column to column, room to turn into a lane, least height of a lane
+_GAP, _TURN, _LANE = 1.45, 0.45, 0.5  # inches: column to column, room to turn into a lane, least height of a lane
 _FONT = 8.5  # points
 
 
@@ -37,9 +38,8 @@ class Layout:
 
 def draw_cell(genotype: Genotype, group: str, *, ax: Axes | None = None, title: str | None = None) -> Axes:
     """The picked operations of one group as a graph from the cell's inputs (left) to its output (right)."""
-    picks = _of_group(genotype.picks, group)
+    picks, layout = _of_group(genotype.picks, group), _cell_layout(genotype, group)
     n_inputs = _n_inputs(picks)
-    layout = _layout([(pick.source, pick.target) for pick in picks], n_inputs, gap=_GAP, port=0.27)
     ax, scale = _canvas(layout, ax)
     for pick, y in zip(picks, layout.ports, strict=True):
         x, node_y = layout.nodes[pick.target]
@@ -48,6 +48,17 @@ def draw_cell(genotype: Genotype, group: str, *, ax: Axes | None = None, title: 
     _draw_nodes(ax, layout, n_inputs, genotype.concat.get(group, ()), _FONT * scale)
     ax.set_title(group if title is None else title)
     return ax
+
+
+def draw_cells(genotypes: Mapping[str, Genotype], groups: Sequence[str] = ("normal", "reduce")) -> Figure:
+    """Several cells below each other, each as wide as the page: side by side their words would be too small."""
+    panels = [(genotype, group, f"{name}, {group}") for name, genotype in genotypes.items() for group in groups]
+    layouts = [_cell_layout(genotype, group) for genotype, group, _ in panels]
+    heights = [layout.top - layout.bottom + 0.45 for layout in layouts]
+    fig, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, sum(heights)), height_ratios=heights, squeeze=False)
+    for ax, (genotype, group, title) in zip(axes.flat, panels, strict=True):
+        draw_cell(genotype, group, ax=ax, title=title)
+    return fig
 
 
 def draw_choices(choices: Choices, group: str, *, ax: Axes | None = None, title: str | None = None) -> Axes:
@@ -67,7 +78,8 @@ def draw_choices(choices: Choices, group: str, *, ax: Axes | None = None, title:
     outputs = nodes if n_inputs == N_INPUTS else {max(nodes)}
     _draw_nodes(ax, layout, n_inputs, outputs, _FONT * scale)
     ops = list(dict.fromkeys(pick.op for pick in picks))
-    op_legend(ax, ops, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=min(len(ops), 4), columnspacing=1.2)
+    ncols = len(ops) if len(ops) < 6 else 4
+    op_legend(ax, ops, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=ncols, columnspacing=1.2)
     ax.set_title(f"{group}: {len(edges)} edges, {len(picks)} candidates" if title is None else title)
     return ax
 
@@ -82,7 +94,7 @@ def draw_path(genotype: Genotype, channels: Sequence[int], *, ax: Axes | None = 
     missing = sorted({count for pick in picks for count in (pick.source, pick.target)} - rows.keys())
     if missing:
         raise ValueError(f"the path uses {missing} channels, not among {list(channels)}; give all counts of the grid")
-    ax = ax or plt.subplots(figsize=(WIDTH, 0.9 + 0.55 * len(rows)))[1]
+    ax = ax or plt.subplots(figsize=(WIDTH, 1.2 + 0.55 * len(rows)))[1]
     for stage, a, b in itertools.product(range(len(picks)), rows.values(), rows.values()):
         ax.plot([stage, stage + 1], [a, b], color="#c6cbd1", linewidth=0.6, zorder=1)
     for stage, pick in enumerate(picks):
@@ -93,7 +105,7 @@ def draw_path(genotype: Genotype, channels: Sequence[int], *, ax: Axes | None = 
     ax.set(xlabel="stage", ylabel="channels", xticks=range(len(picks) + 1), title=title or "")
     ax.set_yticks(list(rows.values()), [str(count) for count in rows])
     ax.grid(False)
-    op_legend(ax, dict.fromkeys(pick.op for pick in picks), loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
+    op_legend(ax, dict.fromkeys(pick.op for pick in picks), loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)
     return ax
 
 
@@ -108,6 +120,11 @@ def _n_inputs(picks: Iterable[Pick]) -> int:
     return min(pick.target for pick in picks)
 
 
+def _cell_layout(genotype: Genotype, group: str) -> Layout:
+    picks = _of_group(genotype.picks, group)
+    return _layout([(pick.source, pick.target) for pick in picks], _n_inputs(picks), gap=_GAP, port=0.27)
+
+
 # --- layout -----------------------------------------------------------------------------------------------------------
 
 
@@ -115,7 +132,7 @@ def _layout(connections: Sequence[tuple[int, int]], n_inputs: int, *, gap: float
     states = range(n_inputs, max(target for _, target in connections) + 1)
     count = {state: sum(target == state for _, target in connections) for state in states}
     order = min(itertools.permutations(states), key=lambda lanes: _travel(lanes, connections, n_inputs))
-    gap = min(gap, 6.25 / len(states))  # a page is 7 inches wide
+    gap = min(gap, (WIDTH - 1.05) / len(states))
     nodes, y = {}, 0.0
     for state in order:
         height = max(_LANE, count[state] * port + 0.2)
@@ -124,7 +141,7 @@ def _layout(connections: Sequence[tuple[int, int]], n_inputs: int, *, gap: float
     step = -y / n_inputs
     nodes |= {state: (0.0, -step * (state + 0.5)) for state in range(n_inputs)}
     ports = _ports(connections, nodes, port)
-    return Layout(nodes, ports, _TURN * gap / 1.45, max(x for x, _ in nodes.values()) + 0.75, y, 0.0)
+    return Layout(nodes, ports, _TURN * gap / 1.45, max(x for x, _ in nodes.values()) + 0.5, y, 0.0)
 
 
 def _travel(lanes: Sequence[int], connections: Sequence[tuple[int, int]], n_inputs: int) -> tuple[float, Sequence[int]]:
@@ -150,13 +167,14 @@ def _ports(connections: Sequence[tuple[int, int]], nodes: Mapping[int, tuple[flo
 
 def _canvas(layout: Layout, ax: Axes | None, legend: float = 0.0) -> tuple[Axes, float]:
     """An axes in inches, and the factor by which type shrinks if the given axes are smaller than the layout."""
-    left, right, low, high = -0.35, layout.right + 0.3, layout.bottom - 0.05, layout.top + 0.05
+    left, right, low, high = -0.27, layout.right + 0.22, layout.bottom - 0.05, layout.top + 0.05
     if ax is None:
-        _, ax = plt.subplots(figsize=(max(right - left, 3.0), high - low + 0.35 + legend))
+        _, ax = plt.subplots(figsize=(max(right - left, 6.4 if legend else 3.0), high - low + 0.35 + legend))
     ax.set(xlim=(left, right), ylim=(low, high))
     ax.set_axis_off()
-    size = ax.get_window_extent().width / ax.figure.dpi
-    return ax, min(1.0, size / (right - left) * 1.03)
+    size = ax.get_window_extent()
+    scale = min(size.width / (right - left), size.height / (high - low)) / ax.figure.dpi
+    return ax, min(1.0, 1.15 * scale)  # the layout engine will widen these axes to the edges of the figure
 
 
 def _wire(ax: Axes, layout: Layout, pick: Pick, y: float, *, end: float, width: float, start: float = 0.0) -> None:
@@ -177,17 +195,17 @@ def _label(ax: Axes, at: tuple[float, float], op: str, size: float) -> None:
 
 
 def _draw_nodes(ax: Axes, layout: Layout, n_inputs: int, outputs: Iterable[int], size: float) -> None:
-    end = layout.right
-    for state in outputs:
-        x, y = layout.nodes[state]
-        ax.plot([x, end], [y, y], color="#aeb5bd", linewidth=1.1, zorder=1)
+    end, outputs = layout.right, list(outputs)
+    heights = [layout.nodes[state][1] for state in outputs]
+    for state, y in zip(outputs, heights, strict=True):
+        ax.plot([layout.nodes[state][0], end], [y, y], color="#aeb5bd", linewidth=1.1, zorder=1)
     inputs = {0: "$c_{k-2}$", 1: "$c_{k-1}$"} if n_inputs == N_INPUTS else {0: "in"}
     shift = n_inputs if n_inputs == N_INPUTS else 0  # NAS-Bench-201 counts its input as node 0
     for state, at in layout.nodes.items():
         _node(ax, at, inputs.get(state, str(state - shift)), "#dbe9d5" if state < n_inputs else "#d5e3f0", size)
-    height = (layout.top - layout.bottom) / 2
-    _node(ax, (end, -height), "$c_k$" if n_inputs == N_INPUTS else "out", "#f3e3bf", size)
-    ax.plot([end, end], [layout.bottom + 0.1, layout.top - 0.1], color="#aeb5bd", linewidth=3.0, zorder=1)
+    if heights:
+        _node(ax, (end, float(np.mean(heights))), "$c_k$" if n_inputs == N_INPUTS else "out", "#f3e3bf", size)
+        ax.plot([end, end], [min(heights), max(heights)], color="#aeb5bd", linewidth=3.0, zorder=1)
 
 
 def _node(ax: Axes, at: tuple[float, float], text: str, fill: str, size: float) -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasnb.architecture import Edge, Pick
-from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, op_legend, op_style
+from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_legend, op_style
 
 PARTS = {"train": "training images", "valid": "held-out images"}
 
@@ -53,8 +53,7 @@ def plot_alpha(weights: np.ndarray, edges: Sequence[Edge], *, chosen: Iterable[P
             width = 2.6 if (edge.source, edge.target, op) in picked else 1.0
             ax.plot(epochs, weights[:, row, column], **{**op_style(op), "linewidth": width})
         ax.set_title(f"{edge.source} → {edge.target}", fontsize=8)
-    for ax in axes.flat[len(edges) :]:
-        ax.set_visible(False)
+    hide_rest(axes, len(edges))
     fig.supxlabel("epoch", fontsize=9)
     fig.supylabel("mixing weight", fontsize=9)
     ops = list(dict.fromkeys(op for edge in edges for op in edge.ops))
@@ -104,7 +103,7 @@ def plot_skip_dominance(table: pd.DataFrame) -> Figure:
 def plot_points_with_spread(table: pd.DataFrame, *, x: str, y: str, label: str, order: Sequence[str] | None = None,
                             published: Mapping[str, float] | None = None, log: bool = False,
                             ax: Axes | None = None) -> Figure:  # fmt: skip
-    """Every value of `y` as a point, by category `x`, with mean ± one sd (n) beside it; published values as diamonds."""
+    """Every value of `y` as a point, by category `x`, with mean ± one sd beside it; published values as diamonds."""
     fig, ax = (ax.figure, ax) if ax is not None else plt.subplots(figsize=(WIDTH, 3.2))
     names = list(order or dict.fromkeys(table[x]))
     for at, name in enumerate(names):
@@ -159,8 +158,7 @@ def plot_small_multiples(table: pd.DataFrame, *, by: str, draw: Callable[[pd.Dat
     for ax, (value, part) in zip(axes.flat, groups, strict=False):
         draw(part, ax)
         ax.set_title(str(value))
-    for ax in axes.flat[len(groups) :]:
-        ax.set_visible(False)
+    hide_rest(axes, len(groups))
     return fig
 
 

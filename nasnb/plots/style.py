@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
@@ -89,6 +90,15 @@ def _op(name: str) -> OpStyle:
     if name not in _OPS:
         raise ValueError(f"no style for op {name!r}{nearest(name, _OPS)}; known: {', '.join(_OPS)}")
     return _OPS[name]
+
+
+def hide_rest(axes: np.ndarray, n: int) -> None:
+    """Of a grid of axes keep the first `n`; those that come to stand lowest then carry the ticks of their column."""
+    columns = axes.shape[1]
+    for ax in axes.flat[n:]:
+        ax.set_visible(False)
+    for ax in axes.flat[max(0, n - columns) : n]:
+        ax.tick_params(labelbottom=True)
 
 
 def use_style() -> None:

@@ -1,0 +1,141 @@
+"""Numbers in a grid, each cell coloured and written out, and the tree that groups the rows of such a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nasnb.architecture import Edge
+from nasnb.plots.style import CARD, INK, MUTED, SERIES, WIDTH, hide_rest, op_label
+
+_CELL = 0.36, 0.27  # inches: least width of a cell that holds a number of four signs, and its height
+_NUMBER = 8  # points
+
+
+def plot_matrix(values: np.ndarray, labels: Sequence[str], *, columns: Sequence[str] | None = None,
+                ax: Axes | None = None, vmin: float = -1, vmax: float = 1, label: str = "correlation",
+                sequential: bool = False) -> Axes:  # fmt: skip
+    """A square (labels, labels) or (labels, columns) of numbers; NaN stays blank.
+
+    Red and blue part at 0, whatever the two ends; `sequential` instead goes from pale at `vmin` to dark at `vmax`.
+    """
+    return _single(values, labels, columns, ax=ax, scale=_Scale(vmin, vmax, sequential), label=label)
+
+
+def plot_matrices(values: Mapping[str, np.ndarray], labels: Sequence[str], *, vmin: float = -1, vmax: float = 1,
+                  label: str = "correlation", sequential: bool = False) -> Figure:  # fmt: skip
+    """One square (labels, labels) per title, side by side as far as the numbers fit, with one colour scale."""
+    side = len(labels)
+    per_row = int(np.clip((WIDTH - 1.9) // (_CELL[0] * side), 1, len(values)))
+    n_rows = -(-len(values) // per_row)
+    size = WIDTH, n_rows * (_CELL[1] * side + 1.1)
+    fig, axes = plt.subplots(n_rows, per_row, figsize=size, sharex=True, sharey=True, squeeze=False)
+    scale = _Scale(vmin, vmax, sequential)
+    for ax, (title, matrix) in zip(axes.flat, values.items(), strict=False):
+        _draw(ax, _checked(matrix, labels, labels, title), labels, labels, scale)
+        ax.set_title(title)
+    hide_rest(axes, len(values))
+    fig.colorbar(scale.mappable(), ax=axes, label=label, fraction=0.04, pad=0.02)
+    return fig
+
+
+def plot_alpha_heatmap(weights: np.ndarray, edges: Sequence[Edge], *, ax: Axes | None = None,
+                       label: str = "mixing weight") -> Axes:  # fmt: skip
+    """Weights (edges, ops) with a row per edge and a column per operation; what is no candidate stays blank."""
+    ops = list(dict.fromkeys(op for edge in edges for op in edge.ops))
+    grid = np.full((len(edges), len(ops)), np.nan)
+    for row, edge in enumerate(edges):
+        grid[row, [ops.index(op) for op in edge.ops]] = np.asarray(weights)[row, : len(edge.ops)]
+    rows = [f"{edge.source}→{edge.target}" for edge in edges]
+    low, high = min(0.0, float(np.nanmin(grid))), float(np.nanmax(grid))
+    scale = _Scale(low, high, sequential=low == 0.0)
+    ax = _single(grid, rows, [op_label(op) for op in ops], ax=ax, scale=scale, label=label)
+    ax.set_ylabel("edge (state→state)")
+    return ax
+
+
+def plot_dendrogram(linkage: np.ndarray, labels: Sequence[str], *, threshold: float, ax: Axes | None = None,
+                    label: str = "distance") -> Axes:  # fmt: skip
+    """The tree of a hierarchical clustering, (n - 1, 4) as scipy gives it; one colour per group below `threshold`."""
+    from scipy.cluster.hierarchy import dendrogram  # half a second that no other figure needs
+
+    if len(labels) != len(linkage) + 1:
+        raise ValueError(f"{len(labels)} labels for a tree of {len(linkage) + 1} leaves; give one per leaf, in order")
+    tree = dendrogram(linkage, color_threshold=threshold, above_threshold_color="above", no_plot=True)
+    groups = [name for name in dict.fromkeys(tree["leaves_color_list"]) if name != "above"]
+    colours = {name: SERIES[i % len(SERIES)] for i, name in enumerate(groups)} | {"above": MUTED}
+    ax = ax or plt.subplots(figsize=(WIDTH, 0.9 + 0.27 * len(labels)))[1]
+    for along, across, name in zip(tree["dcoord"], tree["icoord"], tree["color_list"], strict=True):
+        ax.plot(along, across, color=colours[name], linewidth=1.8, solid_joinstyle="miter")
+    ax.axvline(threshold, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
+    ax.set_yticks(5 + 10 * np.arange(len(labels)), [labels[leaf] for leaf in tree["leaves"]])  # scipy: 5, 15, 25, ...
+    for tick, name in zip(ax.get_yticklabels(), tree["leaves_color_list"], strict=True):
+        tick.set_color(colours[name])
+    ax.set(xlabel=label, ylim=(10 * len(labels), 0), xlim=(0, 1.05 * max(threshold, float(np.max(tree["dcoord"])))))
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+class _Scale:
+    """Colours from `low` to `high`; diverging ones stand as far apart on both sides, so that 0 is always white."""
+
+    def __init__(self, low: float, high: float, sequential: bool):
+        reach = max(abs(low), abs(high))
+        self.norm = plt.Normalize(low, high) if sequential else plt.Normalize(-reach, reach)
+        self.colours = plt.colormaps["Blues" if sequential else "RdBu_r"]
+
+    def mappable(self) -> plt.cm.ScalarMappable:
+        return plt.cm.ScalarMappable(self.norm, self.colours)
+
+    def ink(self, value: float) -> str:
+        """Dark type on pale cells, light type on dark ones."""
+        red, green, blue, _ = self.colours(self.norm(value))
+        return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else CARD
+
+
+def _single(values: np.ndarray, labels: Sequence[str], columns: Sequence[str] | None, *, ax: Axes | None,
+            scale: _Scale, label: str) -> Axes:  # fmt: skip
+    columns = labels if columns is None else columns
+    grid = _checked(values, labels, columns)
+    if ax is None:
+        size = max(3.2, min(WIDTH, 1.9 + 0.48 * len(columns))), 1.0 + _CELL[1] * len(labels)
+        _, ax = plt.subplots(figsize=size)
+    _draw(ax, grid, labels, columns, scale)
+    ax.figure.colorbar(scale.mappable(), ax=ax, label=label, fraction=0.04, pad=0.02)
+    return ax
+
+
+def _checked(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], name: str = "the matrix") -> np.ndarray:
+    grid = np.asarray(values, dtype=float)
+    if grid.shape != (len(rows), len(columns)):
+        raise ValueError(f"{name} has shape {grid.shape}, its labels want {(len(rows), len(columns))}")
+    return grid
+
+
+def _draw(ax: Axes, grid: np.ndarray, rows: Sequence[str], columns: Sequence[str], scale: _Scale) -> None:
+    ax.pcolormesh(grid, cmap=scale.colours, norm=scale.norm, edgecolors=CARD, linewidth=1.0)
+    for (row, column), value in np.ndenumerate(grid):
+        if np.isfinite(value):
+            place = {"ha": "center", "va": "center", "fontsize": _NUMBER, "color": scale.ink(value)}
+            ax.text(column + 0.5, row + 0.5, short_number(value), **place)
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    ax.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
+    ax.tick_params(length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+def short_number(value: float) -> str:
+    """At most four signs where the size allows: `−.12`, `.07`, `1.0`, `12`."""
+    if abs(value) >= 99.5:
+        return f"{value:.0f}".replace("-", "−")
+    text = f"{value:.2f}" if abs(value) < 0.995 else f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
+    return text.replace("-", "−").replace("0.", ".", 1) if abs(value) < 0.995 else text.replace("-", "−")
