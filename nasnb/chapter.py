@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -68,22 +68,27 @@ def claims_table(claims: Sequence[Claim]) -> Table:
     return Table(pd.DataFrame(claims, columns=["claim", "where", "verdict here", "numbers"]))
 
 
-def against_published(paper: str, measured: Sequence[Mapping[str, Any]], *, setting: str) -> Table:
+def verdict(effect: float, spread: float) -> str:
+    """Of a claimed effect (positive as claimed) and its noise: nothing can be told of an effect inside the noise."""
+    if not np.isfinite(effect) or not np.isfinite(spread) or abs(effect) <= spread:
+        return UNTOLD
+    return SHOWS if effect > 0 else SHOWS_NOT
+
+
+def against_published(paper: str, measured: Sequence[tuple[str, str, str, str]], *, setting: str) -> Table:
     """Published and measured numbers side by side, never mixed.
 
-    `measured` rows hold `table`, `row`, `metric` (as in published.csv), optionally `dataset`, and `value`, a text such
-    as `mean_sd` gives. Raises ValueError if the paper has no such number.
+    `measured` holds (table, row, metric, our value as text); the first three are those of published.csv.
+    Raises ValueError if the paper has no such number.
     """
     lines = []
-    for entry in measured:
-        found = published(paper=paper, table=entry["table"], metric=entry["metric"])
-        found = found[found["row"] == entry["row"]]
-        if "dataset" in entry:
-            found = found[found["dataset"] == entry["dataset"]]
+    for place, row, metric, value in measured:
+        found = published(paper=paper, table=place, metric=metric)
+        found = found[found["row"] == row]
         if found.empty:
-            raise ValueError(f"{paper}, {entry['table']} has no row {entry['row']!r} with {entry['metric']!r}")
-        lines.append([entry["row"], entry["table"], entry["metric"].replace("_", " "), published_text(found.iloc[0]),
-                      str(found.iloc[0]["dataset"]), entry["value"]])  # fmt: skip
+            raise ValueError(f"{paper}, {place} has no row {row!r} with {metric!r}")
+        line = found.iloc[0]
+        lines.append([row, place, metric.replace("_", " "), published_text(line), line["dataset"], value])
     columns = ["what", "where in the paper", "metric", "published", "published on", f"measured here: {setting}"]
     return Table(pd.DataFrame(lines, columns=columns))
 
