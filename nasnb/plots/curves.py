@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasnb.architecture import Edge, Pick
-from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_legend, op_style
+from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, name_points, op_legend, op_style
 
 PARTS = {"train": "training images", "valid": "held-out images"}
 
@@ -57,7 +57,7 @@ def plot_alpha(weights: np.ndarray, edges: Sequence[Edge], *, chosen: Iterable[P
     fig.supxlabel("epoch", fontsize=9)
     fig.supylabel("mixing weight", fontsize=9)
     ops = list(dict.fromkeys(op for edge in edges for op in edge.ops))
-    op_legend(fig, ops, loc="outside lower center", ncols=min(len(ops), 4))
+    op_legend(fig, ops, loc="outside upper center", ncols=min(len(ops), 4))
     return fig
 
 
@@ -96,7 +96,7 @@ def plot_skip_dominance(table: pd.DataFrame) -> Figure:
     axes[1].axhline(0, color=MUTED, linewidth=0.9)
     axes[-1].set_xlabel("epoch")
     if "seed" in table:
-        axes[0].legend(ncols=4, loc="upper left")
+        axes[0].legend(ncols=5, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return fig
 
 
@@ -120,6 +120,9 @@ def plot_points_with_spread(table: pd.DataFrame, *, x: str, y: str, label: str, 
     ax.grid(axis="x", visible=False)
     if log:
         ax.set_yscale("log")
+    if published:
+        ax.plot([], [], "D", color=SERIES[1], markersize=6, label="published")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return fig
 
 
@@ -142,10 +145,9 @@ def plot_published_vs_measured(table: pd.DataFrame, *, x: str, y: str, name: str
     fig, ax = plt.subplots(figsize=(WIDTH, 4.2))
     for i, (kind, rows) in enumerate(table.groupby(origin, sort=False)):
         ax.plot(rows[x], rows[y], SERIES_MARKERS[i % len(SERIES_MARKERS)], color=SERIES[i % len(SERIES)], label=kind)
-    for _, row in table.iterrows():
-        ax.annotate(str(row[name]), (row[x], row[y]), xytext=(5, 3), textcoords="offset points", fontsize=8)
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
-    ax.legend()
+    ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    name_points(ax, zip(table[x], table[y], table[name].astype(str), strict=True))
     return fig
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasnb.plots.style import CARD, INK, MUTED, OP_COLOURS, SERIES, SERIES_MARKERS, WIDTH, op_label
+from nasnb.plots.style import CARD, INK, MUTED, OP_COLOURS, SERIES, SERIES_MARKERS, WIDTH, name_points, op_label
 
 _FEWEST = 8  # with fewer values a density would invent a shape: they stay points
 
@@ -40,7 +40,13 @@ def plot_scatter_with_correlation(x: Sequence[float], y: Sequence[float], *, gro
                                   line: tuple[float, float] | None = None, xlabel: str, ylabel: str,
                                   ax: Axes | None = None) -> Axes:  # fmt: skip
     """Points by group, perhaps named one by one; `text` states the correlation, `line` is (slope, intercept)."""
-    points = pd.DataFrame({"x": x, "y": y, "group": "" if groups is None else groups, "label": labels})
+    points = pd.DataFrame(
+        {
+            "x": x,
+            "y": y,
+            "group": "" if groups is None else groups,
+        }
+    )
     ax = ax or plt.subplots(figsize=(WIDTH, 4.2))[1]
     if line is not None:
         middle = points.x.mean()  # a point far from the others would widen the axes
@@ -49,13 +55,13 @@ def plot_scatter_with_correlation(x: Sequence[float], y: Sequence[float], *, gro
     for i, (group, rows) in enumerate(points.groupby("group", sort=False)):
         style = {"color": _colour(group, i), "marker": SERIES_MARKERS[i % len(SERIES_MARKERS)], "linestyle": "none"}
         ax.plot(rows.x, rows.y, label=_words(group), alpha=0.85, **style)
-    for _, point in points.dropna().iterrows() if labels is not None else ():
-        ax.annotate(point.label, (point.x, point.y), xytext=(5, 3), textcoords="offset points", fontsize=8)
     if text is not None:
         ax.set_title(text)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if groups is not None:
         ax.legend()
+    if labels is not None:
+        name_points(ax, zip(points.x, points.y, map(str, labels), strict=True))
     return ax
 
 

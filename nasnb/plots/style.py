@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from nasnb.config import nearest
 
@@ -101,11 +103,32 @@ def hide_rest(axes: np.ndarray, n: int) -> None:
         ax.tick_params(labelbottom=True)
 
 
+def name_points(ax: Axes, points: Iterable[tuple[float, float, str]]) -> None:
+    """Write names beside points, each inside the axes where it covers no point and no earlier name, if it can.
+
+    Axes must have their scale, labels and legend by then.
+    """
+    points = [(x, y, name) for x, y, name in points if np.isfinite([x, y]).all()]
+    ax.figure.draw_without_rendering()  # only now is it known where the points are
+    taken = [Bbox.from_bounds(*(ax.transData.transform((x, y)) - 3), 6, 6) for x, y, _ in points]
+    for x, y, name in points:
+        note = ax.annotate(name, (x, y), xytext=(0, 0), textcoords="offset points", fontsize=8)
+        for up, (right, side) in itertools.product((3, -3, -11, 10, -19), ((5, "left"), (-5, "right"))):
+            note.set(position=(right, up), ha=side)
+            box = note.get_window_extent()
+            if ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and not box.count_overlaps(taken):
+                break
+        taken.append(box)
+
+
 def use_style() -> None:
     """Set matplotlib up for the book; once per notebook. Equal figures then give equal SVGs, byte by byte."""
     import seaborn as sns
 
     sns.set_theme(style="ticks", rc=_rc())
+
+
+_SMALL_TYPE = ("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize", "figure.titlesize")
 
 
 def _rc() -> dict[str, Any]:
@@ -116,7 +139,7 @@ def _rc() -> dict[str, Any]:
         **dict.fromkeys(lines, MUTED),
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), CARD),
         **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
-        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "figure.titlesize"), 8.5),
+        **dict.fromkeys(_SMALL_TYPE, 8.5),
         "font.family": ["DejaVu Sans"],
         "font.size": 9,
         "axes.labelsize": 9,
@@ -175,7 +198,8 @@ def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data
     text = svg(figure) if isinstance(figure, Figure) else figure
     # colours stand on every element: themes set their own for captions and links, made for another background
     note = f"{html.escape(caption or '')} {_csv_link(data, alt) if data is not None else ''}".strip()
-    words = f'<figcaption style="color:{MUTED};text-align:left;font-size:.85em;margin:.4rem 0 0">{note}</figcaption>'
+    look = f"color:{MUTED};text-align:left;font-size:.85em;font-weight:400;margin:.4rem 0 0"
+    words = f'<figcaption style="{look}">{note}</figcaption>'
     return (
         f'{_STYLE}<figure class="nasnb" style="margin:1rem 0;padding:.75rem;background:{CARD};color:{INK};'
         f'border:1px solid #d1d5da;border-radius:.4rem;max-width:100%;box-sizing:border-box">'
