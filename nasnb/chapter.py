@@ -105,7 +105,7 @@ def costs(*results: Result) -> Table:
     lines = []
     for result in results:
         record = result.record
-        lines.append([result.name, record["device"]["name"], record["seconds"], record["device_hours"],
+        lines.append([result.name, record["device"], record["seconds"], record["device_hours"],
                       (record.get("peak_memory_bytes") or float("nan")) / 2**20])  # fmt: skip
     table = pd.DataFrame(lines, columns=["run", "device", "seconds", "device-hours", "peak memory, MiB"])
     return Table(table.round({"seconds": 1, "device-hours": 4, "peak memory, MiB": 0}))
