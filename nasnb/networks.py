@@ -7,148 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
-from nasnb.ops import Builder, FactorizedReduce, Source
-
-Weights = Mapping[str, Tensor]
-Open = Mapping[str, Sequence[Sequence[bool]]]
-
-
-class Routed(NamedTuple):
-    """What the edges leaving one state need to know about their mixing."""
-
-    mix: Tensor | None  # (edges, names)
-    edge_scale: Tensor | None  # (edges,), of edge-normalised methods
-    open: tuple[tuple[bool, ...], ...] | None  # (edges, names), on the host; None: all open
-
-
-class Wiring(nn.Module):
-    """The edges of one cell type, sorted by the state they leave, and the way from alpha's rows to them."""
-
-    def __init__(self, edges: Sequence[Edge]):
-        super().__init__()
-        self.sources = tuple(range(max((edge.target for edge in edges), default=0)))
-        self.leaving = tuple(tuple(row for row, e in enumerate(edges) if e.source == s) for s in self.sources)
-        self.edges = tuple(edges)
-        self.names = tuple(dict.fromkeys(op for edge in edges for op in edge.ops if op != "none"))
-        n_ops = max((len(edge.ops) for edge in edges), default=0)
-        nowhere = len(edges) * n_ops  # where an edge lacks an op, point at an appended zero
-        self.position = [
-            [edges[row].ops.index(name) + row * n_ops if name in edges[row].ops else nowhere for name in self.names]
-            for rows in self.leaving
-            for row in rows
-        ]
-        self.register_buffer("index", torch.tensor(self.position, dtype=torch.long), persistent=False)
-        rows = [row for rows in self.leaving for row in rows]
-        self.register_buffer("rows", torch.tensor(rows, dtype=torch.long), persistent=False)
-
-    def forward(self, weights: Tensor | None, edge_scale: Tensor | None, open: Sequence | None) -> list[Routed]:
-        """Hands every state the weights of its outgoing edges: one gather per cell type and pass."""
-        if weights is None:
-            return [Routed(None, None, None)] * len(self.sources)
-        mix = torch.cat([weights.flatten(), weights.new_zeros(1)])[self.index]
-        scales: Sequence[Tensor | None] = [None] * len(self.sources)
-        sizes = [len(rows) for rows in self.leaving]
-        if edge_scale is not None:
-            mix = mix * edge_scale[self.rows, None]
-            scales = edge_scale[self.rows].split(sizes)
-        return [Routed(*parts) for parts in zip(mix.split(sizes), scales, self._open(open), strict=True)]
-
-    def _open(self, open: Sequence[Sequence[bool]] | None) -> list[tuple[tuple[bool, ...], ...] | None]:
-        if open is None:
-            return [None] * len(self.sources)
-        flat = [bool(o) for row in open for o in row] + [False]
-        rows = iter(tuple(flat[at] for at in row) for row in self.position)
-        return [tuple(next(rows) for _ in leaving) for leaving in self.leaving]
-
-
-class FanOut(nn.Module):
-    """Every candidate on the edges that leave one state, one kind of operation at a time instead of one edge at a time.
-
-    Returns for each edge a one-part tuple with its (batch, channels, height, width) mixture, or None if nothing of the
-    edge is open.
-    """
-
-    def __init__(self, edges: Sequence[Edge], names: Sequence[str], ops: Mapping[str, Builder], *, channels: int,
-                 stride: int, affine: bool):  # fmt: skip
-        super().__init__()
-        self.n_edges = len(edges)
-        self.members = {name: tuple(e for e, edge in enumerate(edges) if name in edge.ops) for name in names}
-        self.columns = {name: column for column, name in enumerate(names)}
-        self.ops = nn.ModuleDict(
-            {
-                name: ops[name](channels=channels, stride=stride, edges=len(members), affine=affine)
-                for name, members in self.members.items()
-                if members
-            }
-        )
-
-    def forward(self, x: Tensor, routed: Routed, drop_path: float | Tensor = 0.0) -> list[tuple[Tensor] | None]:
-        source = Source(x)
-        parts: list[list[Tensor]] = [[] for _ in range(self.n_edges)]
-        stacks: dict[tuple[int, ...], Tensor] = {}
-        maps: list[tuple[str, tuple[int, ...], Tensor]] = []
-        for name, op in self.ops.items():
-            edges, positions = self._open_edges(name, routed.open)
-            if not edges:
-                continue
-            if op.shared:
-                maps.append((name, edges, op(source)))
-            else:
-                open = None if positions is None else torch.tensor(positions, device=x.device)
-                y = op(source, self._scale(routed.mix, name, edges), open)
-                stacks[edges] = stacks[edges] + y if edges in stacks else y
-        for edges, stack in stacks.items():
-            for edge, y in zip(edges, stack.chunk(len(edges), dim=1), strict=True):
-                parts[edge].append(dropped(y, drop_path, self.training))
-        self._add_maps(parts, maps, routed.mix, drop_path)
-        return [(torch.stack(p).sum(0) if len(p) > 2 else sum(p[1:], p[0]),) if p else None for p in parts]
-
-    def _open_edges(self, name: str, open: tuple | None) -> tuple[tuple[int, ...], list[int] | None]:
-        """The open edges that have this op, and their positions in the op's own stack (None: the whole stack)."""
-        members = self.members[name]
-        if open is None:
-            return members, None
-        positions = [at for at, edge in enumerate(members) if open[edge][self.columns[name]]]
-        whole = len(positions) == len(members)
-        return tuple(members[at] for at in positions), None if whole else positions
-
-    def _scale(self, mix: Tensor | None, name: str, edges: tuple[int, ...]) -> Tensor | None:
-        if mix is None:
-            return None
-        column = mix[:, self.columns[name]]
-        return column if len(edges) == self.n_edges else column[list(edges)]
-
-    def _add_maps(self, parts: list, maps: list, mix: Tensor | None, drop_path: float | Tensor) -> None:
-        """Add the maps that edges share: as they are in a final network, weighed by one matrix product in a supernet."""
-        if not maps:
-            return
-        if mix is None:
-            for name, edges, y in maps:
-                for edge in edges:
-                    whole = getattr(self.ops[name], "is_identity", False)
-                    parts[edge].append(y if whole else dropped(y, drop_path, self.training))
-            return
-        columns = [self.columns[name] for name, _, _ in maps]
-        stacked = torch.stack([y.permute(0, 2, 3, 1) for _, _, y in maps])  # channels last: (maps, n, h, w, c)
-        weight = mix[:, columns].to(stacked.dtype)
-        mixed = (weight @ stacked.flatten(1)).unflatten(1, stacked.shape[1:]).permute(0, 1, 4, 2, 3)
-        for edge in sorted({edge for _, edges, _ in maps for edge in edges}):
-            parts[edge].append(mixed[edge])
-
-
-def dropped(x: Tensor, probability: float | Tensor, training: bool) -> Tensor:
-    """Drop path: the whole map of a sample, with this probability, and 1 / keep for the others. In training only."""
-    if not training or (isinstance(probability, float | int) and probability == 0):
-        return x
-    keep = 1 - torch.as_tensor(probability, device=x.device, dtype=x.dtype)
-    return x / keep * torch.rand(x.shape[0], 1, 1, 1, device=x.device, dtype=torch.float32).lt(keep).to(x.dtype)
+from nasnb.fanout import FanOut, Open, Routed, Weights, Wiring
+from nasnb.ops import Builder, FactorizedReduce
+from nasnb.stacked import Source
 
 
 @dataclass(frozen=True)
@@ -322,7 +189,8 @@ class Network(nn.Module):
         routed = self.route(None)
         states = self.features(self.stem(images), routed, stop=self.auxiliary_after + 1, drop_path=drop_path)
         auxiliary = self.auxiliary(states[1])
-        return self.head(self.features(states, routed, start=self.auxiliary_after + 1, drop_path=drop_path)[1]), auxiliary
+        states = self.features(states, routed, start=self.auxiliary_after + 1, drop_path=drop_path)
+        return self.head(states[1]), auxiliary
 
     def route(self, weights: Weights | None, open: Open | None = None) -> dict[str, list[Routed]]:
         """The mixing weights of every cell type, as its cells want them; "normal/3" is of the cell at block 3 alone."""
@@ -331,9 +199,7 @@ class Network(nn.Module):
         cells = {f"{group}/{i}": group for i, group in enumerate(self.groups)}
         own = {key: group for key, group in cells.items() if key in weights}
         return {
-            key: self.wirings[group](
-                weights[key], weights.get(f"{group}/edges"), None if open is None else open[group]
-            )
+            key: self.wirings[group](weights[key], weights.get(f"{group}/edges"), None if open is None else open[group])
             for key, group in ({group: group for group in self.wirings} | own).items()
         }
 

@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nasnb"
 # From the bottom up. A module may import from its own layer and from those below.
 LAYERS = [
     {"architecture", "config", "randomness", "genotypes", "published"},
-    {"ops", "kernels", "spectral", "data", "schedules"},
-    {"relaxation", "networks", "mixes", "measure", "memory"},
+    {"ops", "stacked", "kernels", "spectral", "data", "schedules"},
+    {"relaxation", "fanout", "networks", "mixes", "measure", "memory"},
     {"spaces"},
     {"search", "training"},
     {"analysis"},
