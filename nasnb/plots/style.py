@@ -165,6 +165,7 @@ def _rc() -> dict[str, Any]:
 
 # --- showing ----------------------------------------------------------------------------------------------------------
 
+_LEGIBLE = 520  # CSS pixels: on narrower screens a figure is scrolled sideways instead of made smaller still
 _FILE_NAME = re.compile(r"\S*|.*\.(svg|png|jpe?g|gif|pdf|webp)", re.IGNORECASE | re.DOTALL)
 # The theme puts dark pages' HTML outputs on a grey plate and dims images; the card needs neither.
 _STYLE = "<style>.text_html:has(>figure.nasnb){background:none!important;padding:0!important}</style>"
@@ -196,6 +197,7 @@ def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data
     """What `show` displays: a `<figure>` with everything inside it, so that it needs no file and no network."""
     alt = checked_alt(alt)
     text = svg(figure) if isinstance(figure, Figure) else figure
+    width = _css_width(text)
     # colours stand on every element: themes set their own for captions and links, made for another background
     note = f"{html.escape(caption or '')} {_csv_link(data, alt) if data is not None else ''}".strip()
     look = f"color:{MUTED};text-align:left;font-size:.85em;font-weight:400;margin:.4rem 0 0"
@@ -203,9 +205,9 @@ def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data
     return (
         f'{_STYLE}<figure class="nasnb" style="margin:1rem 0;padding:.75rem;background:{CARD};color:{INK};'
         f'border:1px solid #d1d5da;border-radius:.4rem;max-width:100%;box-sizing:border-box">'
-        f'<img class="dark-light" alt="{html.escape(alt)}" width="{_css_width(text)}" '
-        f'style="max-width:100%;height:auto;display:block;margin:0 auto;padding:0;background:none" '
-        f'src="data:image/svg+xml;base64,{_base64(text)}">{words if note else ""}</figure>'
+        f'<div style="overflow-x:auto"><img class="dark-light" alt="{html.escape(alt)}" width="{width}" '
+        f'style="min-width:{min(width, _LEGIBLE)}px;max-width:100%;height:auto;display:block;margin:0 auto;padding:0;'
+        f'background:none" src="data:image/svg+xml;base64,{_base64(text)}"></div>{words if note else ""}</figure>'
     )
 
 
