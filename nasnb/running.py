@@ -14,24 +14,49 @@ from nasnb.methods import Method
 from nasnb.runs import Finished, Result, Run, Task
 from nasnb.search import SearchState, begin, search
 from nasnb.search import steps_per_epoch as search_steps
-from nasnb.spaces import CellSpace
+from nasnb.spaces import Space
 from nasnb.training import TrainState, prepare, train
 from nasnb.training import steps_per_epoch as train_steps
 
+LABELS = ("name", "config", "training", "final", "export")  # what does not change a search
 
-def run_search(method: Method, data: Data, config: SearchConfig, *, runs_dir: str | Path) -> Result:
-    """Search with `method`, in the folder of `runs_dir` that method, data and config name."""
-    parts = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("name", "config")}
+
+def run_search(method: Method, data: Data, config: SearchConfig, *, runs_dir: str | Path,
+               after: Result | None = None) -> Result:  # fmt: skip
+    """Search with `method`, in the folder of `runs_dir` that method, data and config name.
+
+    `after` a finished search of the same config by another method, only what follows is done: the selection of
+    `method`, on that supernet. Its history begins there.
+    """
+    facts = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in LABELS}
+    if after is not None:
+        _check_fits(method, after)
+        facts["after"] = after.name
 
     def epochs(state: SearchState, on_step: Callable[[SearchState], None]) -> Iterator[Finished]:
         for epoch in search(method, data, config, state=state, on_step=on_step):
             yield Finished(epoch.row(), epoch.weights, epoch.genotype)
 
-    run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=parts)
-    return run.finish(Task(lambda: begin(method, data, config), epochs, search_steps))
+    run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
+    n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)
+    first = after.state if after else lambda: begin(method, data, config)
+    return run.finish(Task(first, epochs, n_epochs, search_steps))
 
 
-def run_training(space: CellSpace, genotype: Genotype, data: Data, config: TrainConfig, *, runs_dir: str | Path,
+def _check_fits(method: Method, after: Result) -> None:
+    for group in method.space.choices.groups:
+        had, has = after.weights[group].shape[1:], method.space.choices.shape(group)
+        if had != has:
+            raise ValueError(f"{group!r} of {after.name} has {had[0]} edges with {had[1]} candidates, that of "
+                             f"{method.name} {has[0]} with {has[1]}: search in the same space")  # fmt: skip
+
+
+def _n_epochs(method: Method, config: SearchConfig) -> int:
+    stage = config.epochs if method.select is None else method.select(method, config).end
+    return stage if method.then is None else 2 * stage
+
+
+def run_training(space: Space, genotype: Genotype, data: Data, config: TrainConfig, *, runs_dir: str | Path,
                  **network: Any) -> Result:  # fmt: skip
     """Train the final network of `genotype`; `network` are further arguments of `space.network`, e.g. stem."""
 
@@ -41,4 +66,6 @@ def run_training(space: CellSpace, genotype: Genotype, data: Data, config: Train
 
     facts = {"space": space, "genotype": genotype, **network}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
-    return run.finish(Task(lambda: prepare(space, genotype, data, config, **network), epochs, train_steps))
+    return run.finish(
+        Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, train_steps)
+    )

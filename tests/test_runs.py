@@ -62,7 +62,7 @@ def toy(*, watch: Callable[[Toy], None] = lambda state: None, epochs: int = 3) -
             row = {"epoch": state.epoch, "valid_accuracy": float(state.value[0]) * 50 + 50, "seconds": 0.0}
             yield Finished(row, {"normal": state.value.numpy().reshape(1, 2).copy()}, GENOTYPE)
 
-    return Task(lambda: Toy(torch.tensor([0.1, 0.2])), run, lambda state: STEPS)
+    return Task(lambda: Toy(torch.tensor([0.1, 0.2])), run, epochs, lambda state: STEPS)
 
 
 class Counter:

@@ -12,20 +12,26 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nasnb import __version__
 from nasnb.runs.files import locked, read_arrays, read_json, runs_folder, sweep, write_arrays, write_json
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import duration, say
-from nasnb.runs.record import new_record, now, peak_memory, version
+from nasnb.runs.record import new_record, now, peak_memory
 
 
 def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]], *,
              runs_dir: str | Path) -> dict[str, Any]:  # fmt: skip
     """What `compute()` returns, from the folder that `kind` and `facts` name if it was computed before.
 
-    `facts` must say all that the result depends on (a run's name, numbers, parts of methods). Values may be arrays,
-    tensors (they come back as arrays), data frames without an index of their own, and whatever JSON holds.
+    `facts` must say all that the result depends on (a run's name, numbers, a `method`, parts of it). Values may be
+    arrays, tensors (they come back as arrays), data frames without an index of their own, and whatever JSON holds.
     """
-    identity = {"kind": kind, "method": str(facts.get("method", "")), "version": version(), "facts": describe(facts)}
+    identity = {
+        "kind": kind,
+        "method": _name(facts.get("method", "")),
+        "version": __version__,
+        "facts": describe(facts),
+    }
     folder = runs_folder(runs_dir) / folder_name(identity)
     if (folder / "record.json").exists() and read_json(folder / "record.json")["state"] == "finished":
         say(f"{folder.name}: loaded, nothing computed")
@@ -37,6 +43,10 @@ def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[
         _compute(folder, record, compute)
     say(f"{folder.name}: computed in {duration(read_json(folder / 'record.json')['seconds'])}")
     return _read(folder)
+
+
+def _name(method: Any) -> str:
+    return method if isinstance(method, str) else method.name
 
 
 def _compute(folder: Path, record: dict[str, Any], compute: Callable[[], Mapping[str, Any]]) -> None:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from nasnb import __version__
 
 SCHEMA_VERSION = 1
 
@@ -75,7 +76,6 @@ def new_record(name: str, identity: Mapping[str, Any], device: torch.device) -> 
         "started": now(),
         "resumed": 0,
         "epoch": 0,
-        "epochs": config.get("epochs"),
         "seconds": 0.0,
         "device_hours": 0.0,
         "metrics": {},
@@ -87,7 +87,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Package, software and device, as they are now."""
     on_gpu = device.type == "cuda"
     return {
-        "version": version(),
+        "version": __version__,
         **commit(Path(__file__).parent),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -99,11 +99,6 @@ def environment(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "deterministic": device.type == "cpu" or torch.are_deterministic_algorithms_enabled(),
     }
-
-
-def version() -> str:
-    """Of the installed package."""
-    return metadata.version("nasnb")
 
 
 @functools.cache

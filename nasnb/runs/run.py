@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nasnb import __version__
 from nasnb.config import SearchConfig, TrainConfig, to_dict
 from nasnb.runs import checkpoint
 from nasnb.runs.estimate import Timer, is_estimate_only
 from nasnb.runs.files import locked, read_json, runs_folder
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import say
-from nasnb.runs.record import commit, version
+from nasnb.runs.record import commit
 from nasnb.runs.result import Result, read_result
 from nasnb.runs.session import SAVE_EVERY, Session, Task, restore
 from nasnb.runs.signals import held_back
@@ -32,12 +33,11 @@ class Run:
             "method": method,
             "config": describe(to_dict(config)),
             "data": {"name": data.name, "checksum": data.checksum},
-            "version": version(),
+            "version": __version__,
             "facts": describe(facts),
         }
         self.name = folder_name(self.identity)
         self.folder = runs_folder(runs_dir) / self.name
-        self.epochs = config.epochs
         self.device = data.train.images.device
 
     def finish(self, task: Task, *, save_every: float = SAVE_EVERY) -> Result:
@@ -78,7 +78,7 @@ class Run:
 
     def _estimate(self, task: Task) -> None:
         state = task.begin()
-        steps = self.epochs * task.steps_per_epoch(state)
+        steps = task.n_epochs * task.steps_per_epoch(state)
         timer = Timer(self.name, steps=steps, device=self.device)
         for _ in task.epochs(state, timer):
             pass

@@ -31,6 +31,7 @@ class Task:
 
     begin: Callable[[], Any]
     epochs: Callable[[Any, Callable[[Any], None]], Iterable[Finished]]
+    n_epochs: int  # in all
     steps_per_epoch: Callable[[Any], int]
 
 
@@ -49,13 +50,13 @@ class Session:
         self.saved_place = self._place() if saved else None
         self.saving = 0.0  # seconds that the last save took
         steps = task.steps_per_epoch(state)
-        self.progress = Progress(total=run.epochs * steps, done=state.epoch * steps + state.step,
+        self.progress = Progress(total=task.n_epochs * steps, done=len(self.history.rows) * steps + state.step,
                                  label=f"{run.identity['kind']} {run.identity['method']}")  # fmt: skip
 
     def _first_record(self, *, resumed: bool) -> dict[str, Any]:
         run = self.run
         old = run.read_record() if resumed else None
-        record = new_record(run.name, run.identity, run.device)
+        record = {**new_record(run.name, run.identity, run.device), "epochs": self.task.n_epochs}
         if old is not None:
             record = {**old, **environment(run.device), "resumed": old["resumed"] + 1}
         write_json(run.folder / "identity.json", run.identity)
@@ -92,7 +93,7 @@ class Session:
         ended = time.monotonic()
         self.history.add(epoch, seconds=self.epoch_before + ended - self.epoch_started)
         self.epoch_before, self.epoch_started = 0.0, ended
-        left = (self.run.epochs - self.state.epoch) * self.task.steps_per_epoch(self.state)
+        left = (self.task.n_epochs - len(self.history.rows)) * self.task.steps_per_epoch(self.state)
         self.progress.epoch(epoch=len(self.history.rows), accuracy=accuracy(epoch.row), steps_left=left)
         if ended - self.saved_at >= WORTH * self.saving:
             self._save()
@@ -139,7 +140,7 @@ class Session:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         kept = checkpoint.newest_first(self.run.folder)
         how = "goes on from its last checkpoint" if kept else "begins anew"
-        self.progress.end(f"{self.run.name}: stopped in epoch {self.state.epoch + 1}; run again, it {how}")
+        self.progress.end(f"{self.run.name}: stopped in epoch {len(self.history.rows) + 1}; run again, it {how}")
         try:
             self._write_record(state="interrupted" if interrupted else "failed", ended=now(),
                                error=None if interrupted else f"{type(error).__name__}: {error}")  # fmt: skip
