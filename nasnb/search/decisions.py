@@ -105,7 +105,7 @@ def edge_scores(state: SearchState, group: str, past: Sequence = ()) -> Tensor:
     certainty = 1 - entropy / math.log(max(2, int(real.sum(1).max())))
     score = _to_unit_range((weights * real).sum(1)) * _to_unit_range(certainty)
     if past:
-        overlap = torch.stack([torch.minimum(p, torch.tensor(old, device=p.device)).sum(1) for old in past])
+        overlap = torch.stack([torch.minimum(p, p.new_tensor(old)).sum(1) for old in past])
         score = score * _to_unit_range(overlap.mean(0))
     return score
 
@@ -117,8 +117,8 @@ def likelihoods(state: SearchState, group: str) -> Tensor:
 
 
 def _weights(state: SearchState, group: str) -> Tensor:
-    """What alpha says, whatever has been decided."""
-    alpha = state.relaxation.alpha[group].detach()
+    """What alpha says, whatever has been decided; in float64, since certainties are small differences."""
+    alpha = state.relaxation.alpha[group].detach().double()
     everything = torch.tensor(state.relaxation.choices.is_candidate(group), device=alpha.device)
     return state.relaxation.rule.weigh(alpha, everything)
 
@@ -131,7 +131,7 @@ def _is_real(state: SearchState, group: str) -> Tensor:
 
 def _to_unit_range(x: Tensor) -> Tensor:
     low, high = x.min(), x.max()
-    return (x - low) / (high - low) if high > low else torch.zeros_like(x)
+    return (x - low) / (high - low) if high - low > 1e-9 else torch.zeros_like(x)  # rounding is no range
 
 
 def most_likely(state: SearchState, group: str, edge: int) -> int:

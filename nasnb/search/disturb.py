@@ -38,7 +38,8 @@ def back_to_simplex(rows: Tensor, open: Tensor) -> Tensor:
     A row with nothing left becomes one at its largest entry before clipping. Decided and pruned rows come out as they
     were: a single open candidate is 1, none at all is 0.
     """
+    tiny = torch.finfo(rows.dtype).tiny
     clipped = rows.clamp(0, 1) * open
     largest = torch.nn.functional.one_hot(rows.masked_fill(~open, -torch.inf).argmax(1), rows.shape[1]) * open
-    kept = torch.where(clipped.sum(1, keepdim=True) > 0, clipped, largest.to(clipped.dtype))
-    return kept / kept.sum(1, keepdim=True).clamp_min(torch.finfo(kept.dtype).tiny)
+    kept = torch.where(clipped.sum(1, keepdim=True) >= tiny, clipped, largest.to(clipped.dtype))
+    return kept / kept.sum(1, keepdim=True).clamp_min(tiny)
