@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasnb.architecture import Choices
 from nasnb.data import Data, Split, batches
-from nasnb.networks import FanOut
-from nasnb.ops import Source, StackedConv
+from nasnb.fanout import FanOut
+from nasnb.stacked import Source, StackedConv
 
 
 class Score(NamedTuple):

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
-from nasnb.networks import FanOut, FullMix, Routed, full_mix
+from nasnb.fanout import FanOut, Routed
+from nasnb.networks import FullMix, full_mix
 from nasnb.ops import Builder
 
 __all__ = ["FullMix", "PartialMix", "full_mix", "partial_channels"]

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import PlainSupernet
 
+from nasnb.fanout import Routed
 from nasnb.mixes import PartialMix, partial_channels, shuffled
-from nasnb.networks import Routed, full_mix
+from nasnb.networks import full_mix
 from nasnb.relaxation import Relaxation, edge_normalised, softmax
 from nasnb.spaces import SPACES
 from nasnb.spaces.official import load_official, to_official

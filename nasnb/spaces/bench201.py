@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Choices, Edge, Genotype, Pick
-from nasnb.networks import Cell, CifarStem, FullMix, Head, Network, Wiring, full_mix
+from nasnb.fanout import Wiring
+from nasnb.networks import Cell, CifarStem, FullMix, Head, Network, full_mix
 from nasnb.ops import BENCH201_OPS
 from nasnb.spaces.cells import score_rows
 

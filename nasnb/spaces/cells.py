@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype, Pick
 from nasnb.config import nearest
+from nasnb.fanout import Wiring
 from nasnb.networks import (
     AuxiliaryHead,
     Cell,
@@ -20,7 +21,6 @@ from nasnb.networks import (
     ImageNetStem,
     Network,
     ReLUConvNorm,
-    Wiring,
     full_mix,
 )
 from nasnb.ops import DARTS_OPS, Builder

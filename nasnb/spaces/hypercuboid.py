@@ -15,10 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Choices, Edge, Genotype, Pick
-from nasnb.networks import Network, Routed
-from nasnb.ops import SepUnit, Source, StackedNorm
+from nasnb.fanout import Routed
+from nasnb.networks import Network
+from nasnb.ops import SepUnit
 from nasnb.spaces.cells import score_rows
 from nasnb.spaces.paths import best_paths
+from nasnb.stacked import Source, StackedNorm
 
 Primitive = Callable[[int, int, int], nn.Module]  # channels in, channels out, stride
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from nasnb.fanout import FanOut, Wiring
 from nasnb.mixes import PartialFan, RandomFan
-from nasnb.networks import Cell, FanOut, Halve, Network, Wiring
-from nasnb.ops import FactorizedReduce, Pool, SepConv, StackedConv, StackedNorm
+from nasnb.networks import Cell, Halve, Network
+from nasnb.ops import FactorizedReduce, Pool, SepConv
+from nasnb.stacked import StackedConv, StackedNorm
 
 
 def to_official(net: Network) -> dict[str, Tensor]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from nasnb.architecture import SHORT_NAMES
 from nasnb.networks import Network
-from nasnb.ops import DARTS_OPS, Builder, StackedConv
+from nasnb.ops import DARTS_OPS, Builder
 from nasnb.spaces.cells import CellSpace, every_edge
 from nasnb.spectral import SpectralNormalised, SpectralRule, prepare
+from nasnb.stacked import StackedConv
 
 _LONG = {short: long for long, short in SHORT_NAMES.items()}
 
