@@ -1,10 +1,10 @@
-"""Figures: what stands in them (artists, not pixels), how they are shown, and that no label lies on another."""
-
-from __future__ import annotations
+"""Figures are read by their artists: what is drawn where, in which colour, with which words."""
 
 import base64
 import itertools
+import json
 import re
+from collections import Counter
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -13,295 +13,465 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.patches import PathPatch
+from matplotlib.text import Text
 
 from nasnb import plots
 from nasnb.architecture import SHORT_NAMES, Choices, Edge, Genotype, Pick
-from nasnb.plots.cells import _layout
-from nasnb.plots.style import CARD, OP_COLOURS, checked_alt, figure_html
+from nasnb.genotypes import GENOTYPES
+from nasnb.plots import style
 
 matplotlib.use("Agg")
 
-V1 = Genotype.from_short(normal="s31 s30 / sk0 s31 / sk0 s31 / s30 sk2", reduce="mp0 mp1 / sk2 mp0 / mp0 sk2 / sk2 ap0")
-V2 = Genotype.from_short(normal="s30 s31 / s30 s31 / s31 sk0 / sk0 d32", reduce="mp0 mp1 / sk2 mp1 / mp0 sk2 / sk2 mp1")
-NASNET = Genotype.from_short(  # double edges between the same states, and nodes that are not in the output
-    normal="s51 s30 / s50 s30 / ap1 sk0 / ap0 ap0 / s31 sk1",
-    reduce="s51 s70 / mp1 s70 / ap1 s50 / sk3 ap2 / s32 mp1",
-    concat={"normal": (2, 3, 4, 5, 6), "reduce": (3, 4, 5)},
+OPS = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3")
+BENCH = Genotype.from_notation(
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|"
 )
-BENCH201 = Genotype.from_notation(
-    "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
-)
-ALT = "Two lines rise."
+PATH = Genotype.from_notation("[(32, 64, 'sep_conv_3x3'), (64, 64, 'max_pool_3x3'), (64, 32, 'sep_conv_3x3')]")
+EDGES = tuple(Edge(source, target, OPS) for target in range(2, 6) for source in range(target))
+CHOICES = Choices({"normal": EDGES})
 
 
 @pytest.fixture(autouse=True)
-def style():
+def book_style():
     with matplotlib.rc_context():
         plots.use_style()
         yield
     plt.close("all")
 
 
-def texts(ax, kind):
-    return [text for text in ax.texts if text.get_gid() == kind]
+def rng():
+    return np.random.default_rng(0)
 
 
-def overlaps(ax):
-    """Pairs of labels and nodes whose boxes (frames included) meet."""
-    ax.figure.canvas.draw()
-    boxes = {text: text.get_bbox_patch().get_window_extent() for text in texts(ax, "op") + texts(ax, "node")}
-    return [
-        (a.get_text(), b.get_text())
-        for (a, first), (b, second) in itertools.combinations(boxes.items(), 2)
-        if first.overlaps(second)
-    ]
+def history(seeds=3, epochs=6):
+    rows = list(itertools.product(range(seeds), range(1, epochs + 1)))
+    table = pd.DataFrame(rows, columns=["seed", "epoch"])
+    for i, column in enumerate(("train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "skip_gap")):
+        table[column] = table.epoch * (i + 1) + table.seed
+    return table.assign(skip_share=table.epoch / epochs)
 
 
-# --- one look per operation -------------------------------------------------------------------------------------------
+def weights(epochs=5):
+    return rng().dirichlet(np.ones(len(OPS)), size=(epochs, len(EDGES)))
 
 
-def test_every_operation_has_a_label_and_a_look_of_its_own():
-    assert set(OP_COLOURS) == set(SHORT_NAMES)
-    assert len({plots.op_label(name) for name in SHORT_NAMES}) == len(set(OP_COLOURS.values())) == len(SHORT_NAMES)
+def correlations(n):
+    return np.corrcoef(rng().normal(size=(n, 6)))
 
 
-def test_operations_are_told_from_the_card():
-    def luminance(colour):
-        linear = np.array(matplotlib.colors.to_rgb(colour)) ** 2.2
-        return linear @ (0.2126, 0.7152, 0.0722)
-
-    for name, colour in OP_COLOURS.items():
-        assert (luminance(CARD) + 0.05) / (luminance(colour) + 0.05) > 2.5, f"{name} is too pale"
+def published():
+    rows = [(3.3, 2.76, "DARTS_V2", "published"), (3.35, 2.77, "DARTS_V1", "published"), (3.3, 9.1, "derived", "here")]
+    return pd.DataFrame(rows, columns=["parameters", "error", "name", "origin"])
 
 
-def test_unknown_operation_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"'sep_conv_3x4', did you mean 'sep_conv_3x3'\?"):
-        plots.op_style("sep_conv_3x4")
+def ablation():
+    rows = [("CIFAR-10", "softmax", 3.0, 0.2), ("CIFAR-10", "max_w", 2.0, 0.1), ("SVHN", "softmax", 5.0, np.nan)]
+    return pd.DataFrame(rows, columns=["data", "rule", "error", "sd"])
+
+
+def paired_bars(**options):
+    return plots.plot_paired_bars(ablation(), x="data", y="error", hue="rule", error="sd", label="error (%)", **options)
+
+
+def scatter(**options):
+    return plots.plot_scatter_with_correlation([1, 2, 3], [2, 4, 6.5], xlabel="weight", ylabel="accuracy", **options)
+
+
+TREE = np.array([[0, 1, 1.0, 2], [2, 3, 2.0, 2], [4, 5, 9.0, 4]])
+
+FIGURES = {
+    "cell": lambda: plots.draw_cell(GENOTYPES["DARTS_V2"], "normal").figure,
+    "cell of five nodes": lambda: plots.draw_cell(GENOTYPES["NASNET_A"], "reduce").figure,
+    "cell of NAS-Bench-201": lambda: plots.draw_cell(BENCH, "cell").figure,
+    "cells": lambda: plots.draw_cells({"V1": GENOTYPES["DARTS_V1"], "V2": GENOTYPES["DARTS_V2"]}),
+    "choices": lambda: plots.draw_choices(CHOICES, "normal").figure,
+    "path": lambda: plots.draw_path(PATH, [32, 64]).figure,
+    "metrics": lambda: plots.plot_metrics(history()),
+    "alpha": lambda: plots.plot_alpha(weights(), EDGES),
+    "skip dominance": lambda: plots.plot_skip_dominance(history()),
+    "points": lambda: plots.plot_points_with_spread(history(), x="epoch", y="valid_loss", label="loss"),
+    "schedule": lambda: plots.plot_schedule({"cosine": [3, 2, 1], "power": [3, 1, 0.5]}),
+    "published": lambda: plots.plot_published_vs_measured(
+        published(), x="parameters", y="error", name="name", origin="origin", xlabel="millions", ylabel="error (%)"
+    ),
+    "matrix": lambda: plots.plot_matrix(correlations(7), [plots.op_label(op) for op in OPS]).figure,
+    "matrices": lambda: plots.plot_matrices({"a": correlations(7), "b": correlations(7), "c": correlations(7)}, OPS),
+    "alpha heat map": lambda: plots.plot_alpha_heatmap(weights()[0], EDGES).figure,
+    "dendrogram": lambda: plots.plot_dendrogram(TREE, "abcd", threshold=3).figure,
+    "ridges": lambda: plots.plot_ridges({"none": rng().normal(size=50), "few": [1.0, 2.0]}, label="cosine"),
+    "scatter": lambda: scatter(groups=["a", "b", "a"], labels=["p", "q", "r"], line=(2, 0), text="n = 3").figure,
+    "bars": lambda: paired_bars(published={("SVHN", "softmax"): 4.5}).figure,
+}
+
+
+# --- all figures ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_legible_on_a_page_and_the_same_every_time(name):
+    figure = FIGURES[name]()
+    text = plots.svg(figure)
+    assert figure.get_figwidth() <= style.WIDTH + 1e-9
+    assert all(word.get_fontsize() >= 8 for word in figure.findobj(Text) if word.get_text().strip())
+    reach = figure.get_tightbbox()  # in inches, and with whatever sticks out
+    assert reach.x0 > -0.05 and reach.x1 < figure.get_figwidth() + 0.05
+    assert reach.y0 > -0.05 and reach.y1 < figure.get_figheight() + 0.05
+    plt.close("all")
+    assert plots.svg(FIGURES[name]()) == text
+    assert "<dc:date>" not in text
+
+
+# --- style ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_operation_has_its_own_words_and_colour():
+    assert len({plots.op_label(op) for op in SHORT_NAMES}) == len(SHORT_NAMES)
+    assert len(set(plots.op_colours(SHORT_NAMES))) == len(SHORT_NAMES)
+
+
+def test_an_unknown_operation_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="no style for op 'sep_conv_3x4', did you mean 'sep_conv_3x3'"):
+        plots.op_label("sep_conv_3x4")
+
+
+def contrast(colour):
+    """Ratio of relative luminances to the card's (WCAG 2, 1.4.11)."""
+
+    def luminance(name):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(name)]
+        return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+    return (luminance(style.CARD) + 0.05) / (luminance(colour) + 0.05)
+
+
+@pytest.mark.parametrize("colour, least", [*((c, 3) for c in style.SERIES), (style.INK, 7), (style.MUTED, 4.5)])
+def test_lines_and_words_stand_out_from_the_card(colour, least):
+    assert contrast(colour) >= least
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------
 
-
-@pytest.mark.parametrize("alt", ["", "   ", "figure1", "alpha_history", "my figure.svg", "a/b/c 3.PNG", None])
-def test_alt_that_tells_nothing_is_refused(alt):
-    with pytest.raises(ValueError, match="does not describe the figure"):
-        checked_alt(alt)
+ALT = "A cell with four nodes & two inputs."
 
 
-def test_shown_figure_carries_alt_caption_and_numbers():
-    fig, ax = plt.subplots()
-    ax.plot([1, 2], [3, 4])
-    data = pd.DataFrame({"x": [1, 2], "y": [3.0, 4.25]})
-    html = figure_html(fig, 'a < "b" rises', "n = 1 <run>", data)
-    assert 'alt="a &lt; &quot;b&quot; rises"' in html and "n = 1 &lt;run&gt;" in html
-    assert 'width="700"' in html  # 7 inches, 100 CSS pixels each
-    numbers = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', html)[1]
-    assert base64.b64decode(numbers).decode() == "x,y\n1,3\n2,4.25\n"
-    image = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', html)[1]
-    assert base64.b64decode(image).decode() == plots.svg(fig)
+@pytest.mark.parametrize("alt", ["", "  ", None, "figure", "my figure.svg", "cells.PNG"])
+def test_alt_text_must_describe(alt):
+    with pytest.raises(ValueError, match="say in a sentence what there is to see"):
+        plots.show(plt.figure(), alt=alt)
 
 
-def test_equal_figures_are_equal_texts():
-    first, second = (plots.svg(plots.draw_cell(V2, "normal").figure) for _ in range(2))
-    assert first == second
-    assert "<dc:date>" not in first
+def test_a_figure_carries_its_alt_text_caption_and_numbers():
+    table = pd.DataFrame({"epoch": [1, 2], "name": ["a, b", "c"]})
+    html = style.figure_html(plt.figure(figsize=(3, 2)), ALT, "n < 4 seeds", table)
+    assert 'alt="A cell with four nodes &amp; two inputs."' in html
+    assert "n &lt; 4 seeds" in html
+    assert 'width="300"' in html
+    link = re.search(r'download="([^"]+)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', html)
+    assert link[1] == "a-cell-with-four-nodes-two.csv"
+    assert base64.b64decode(link[2]).decode() == table.to_csv(index=False)
 
 
-def test_show_closes_the_figure_and_takes_kept_svg(capsys):
-    ax = plots.draw_cell(V2, "normal")
-    kept = plots.svg(ax.figure)
-    plots.show(ax, ALT)
-    assert not plt.fignum_exists(ax.figure.number)
-    plots.show(kept, ALT)
-    with pytest.raises(ValueError, match="not an SVG"):
-        plots.show("<p>no picture</p>", ALT)
+def test_a_kept_svg_is_shown_as_it_is():
+    kept = plots.svg(plt.figure(figsize=(4, 2)))
+    html = style.figure_html(kept, ALT)
+    assert base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", html)[1]).decode() == kept
+    assert "figcaption" not in html
+    with pytest.raises(ValueError, match=r"not an SVG with a width: 'kept\.svg'"):
+        style.figure_html("kept.svg", ALT)
+
+
+def test_show_displays_once_and_closes(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    plots.show(plots.draw_cell(BENCH, "cell"), alt=ALT)
+    assert [set(bundle) for bundle in shown] == [{"text/html", "text/plain"}]
+    assert shown[0]["text/plain"] == ALT
+    assert plt.get_fignums() == []
+
+
+def test_names_of_points_keep_apart_and_inside():
+    _, ax = plt.subplots()
+    points = [(x, y, f"method {i}") for i, (x, y) in enumerate(rng().random((12, 2)))] + [(0.98, 0.5, "the last one")]
+    ax.plot(*zip(*[point[:2] for point in points], strict=True), "o")
+    style.name_points(ax, [*points, (np.nan, 1.0, "not run")])
+    assert [text.get_text() for text in ax.texts] == [point[2] for point in points]
+    assert_apart(ax.texts)
+    assert all(ax.bbox.x0 <= text.get_window_extent().x0 <= ax.bbox.x1 for text in ax.texts)
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("genotype", [V1, V2, NASNET, BENCH201], ids=["V1", "V2", "NASNet", "bench201"])
-def test_a_cell_shows_its_operations_and_nodes_apart(genotype):
-    for group, picks in genotype.picks.items():
-        ax = plots.draw_cell(genotype, group)
-        shown = {(text.get_text(), to_hex(text.get_bbox_patch().get_edgecolor())) for text in texts(ax, "op")}
-        assert len(texts(ax, "op")) == len(ax.patches) == len(picks)
-        assert shown == {(plots.op_label(pick.op), OP_COLOURS[pick.op].lower()) for pick in picks}
-        assert overlaps(ax) == []
+def assert_apart(texts):
+    texts[0].figure.draw_without_rendering()
+    boxes = [(text.get_bbox_patch() or text).get_window_extent() for text in texts]
+    for (a, one), (b, other) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        assert not one.overlaps(other), f"{a.get_text()} covers {b.get_text()}"
 
 
-def test_cells_below_each_other_stay_readable():
-    fig = plots.draw_cells({"DARTS_V1": V1, "NASNet": NASNET})
-    assert [ax.get_title(loc="left") for ax in fig.axes] == [
-        "DARTS_V1, normal",
-        "DARTS_V1, reduce",
-        "NASNet, normal",
-        "NASNet, reduce",
-    ]
-    assert [overlaps(ax) for ax in fig.axes] == [[]] * 4
-    assert min(text.get_fontsize() for ax in fig.axes for text in ax.texts) > 6
+def words(ax, gid):
+    return [text.get_text() for text in ax.texts if text.get_gid() == gid]
 
 
-OPS = st.sampled_from(sorted(SHORT_NAMES))
+def assert_shows(ax, genotype, group):
+    picks = genotype.picks[group]
+    assert Counter(words(ax, "op")) == Counter(plots.op_label(pick.op) for pick in picks)
+    assert_apart(ax.texts)
+    wires = [patch for patch in ax.patches if isinstance(patch, PathPatch)]
+    nodes = {text.get_text(): text.get_position() for text in ax.texts if text.get_gid() == "node"}
+    for pick, wire in zip(picks, wires, strict=True):
+        start, end = wire.get_path().vertices[[0, -1]]
+        assert np.linalg.norm(start - nodes[state_name(pick.source, group)]) < 0.15
+        assert np.linalg.norm(end - nodes[state_name(pick.target, group)]) < 0.15
+        assert to_hex(wire.get_edgecolor()) == plots.op_colours([pick.op])[0].lower()
+
+
+def state_name(state, group):
+    if group == "cell":
+        return "in" if state == 0 else str(state)
+    return ("$c_{k-2}$", "$c_{k-1}$")[state] if state < 2 else str(state - 2)
+
+
+@pytest.mark.parametrize("group", ["normal", "reduce"])
+@pytest.mark.parametrize("name", ["DARTS_V1", "DARTS_V2", "NASNET_A", "AMOEBANET_A", "PC_DARTS_cifar", "SHARP_DARTS"])
+def test_a_published_cell_shows_its_operations_between_its_states(name, group):
+    assert_shows(plots.draw_cell(GENOTYPES[name], group), GENOTYPES[name], group)
+
+
+def test_a_cell_of_nasbench201():
+    ax = plots.draw_cell(BENCH, "cell")
+    assert_shows(ax, BENCH, "cell")
+    assert sorted(words(ax, "node")) == ["1", "2", "3", "in", "out"]
 
 
 @st.composite
-def cells(draw):
-    """Any legal cell: three to five nodes with two inputs each, perhaps twice the same."""
-    nodes = range(2, 2 + draw(st.integers(3, 5)))
-    picks = tuple(Pick(draw(OPS), draw(st.integers(0, node - 1)), node) for node in nodes for _ in range(2))
-    concat = tuple(node for node in nodes if draw(st.booleans())) or (nodes[-1],)
-    return Genotype({"normal": picks}, {"normal": concat})
+def genotypes(draw):
+    picks = []
+    for target in range(2, 6):
+        sources = draw(st.lists(st.integers(0, target - 1), min_size=2, max_size=2, unique=True))
+        picks += [Pick(draw(st.sampled_from(sorted(SHORT_NAMES))), source, target) for source in sources]
+    return Genotype({"normal": tuple(picks)}, {"normal": (2, 3, 4, 5)})
 
 
-@given(cells())
 @settings(max_examples=12, deadline=None)
-def test_no_label_of_any_legal_cell_lies_on_another(genotype):
-    ax = plots.draw_cell(genotype, "normal")
-    assert overlaps(ax) == []
-    plt.close(ax.figure)
+@given(genotypes())
+def test_any_cell_shows_its_operations_between_its_states(genotype):
+    plt.close("all")
+    assert_shows(plots.draw_cell(genotype, "normal"), genotype, "normal")
 
 
-@given(cells())
-@settings(max_examples=60, deadline=None)
-def test_lanes_hold_one_node_and_only_its_own_connections(genotype):
-    picks = genotype.picks["normal"]
-    layout = _layout([(pick.source, pick.target) for pick in picks], 2, gap=1.45, port=0.27)
-    lanes = {state: y for state, (_, y) in layout.nodes.items() if state > 1}
-    for pick, y in zip(picks, layout.ports, strict=True):
-        assert min(lanes, key=lambda state: abs(lanes[state] - y)) == pick.target
-    assert len(set(layout.ports)) == len(picks)
-    assert all(layout.nodes[pick.source][0] < layout.nodes[pick.target][0] for pick in picks)
+def test_only_concatenated_nodes_reach_the_output():
+    ax = plots.draw_cell(Genotype.from_short({"normal": (3,)}, normal="sk0 sk1 / s30 s32"), "normal")
+    flat = [line.get_ydata() for line in ax.lines if len(set(line.get_ydata())) == 1]
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts if text.get_gid() == "node"}
+    assert {float(line[0]) for line in flat} == {heights["1"]}
 
 
-def test_choices_draw_one_line_per_candidate():
-    ops = ("skip_connect", "sep_conv_3x3")
-    edges = tuple(Edge(source, target, ops) for target in (2, 3) for source in range(target))
-    ax = plots.draw_choices(Choices({"normal": edges}), "normal")
-    colours = [to_hex(patch.get_edgecolor()) for patch in ax.patches]
-    assert colours == [OP_COLOURS[op].lower() for _ in edges for op in ops]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["skip", "sep 3×3"]
+def test_an_unknown_group_is_refused():
+    with pytest.raises(ValueError, match="no group 'reduction' here; groups: normal, reduce"):
+        plots.draw_cell(GENOTYPES["DARTS_V1"], "reduction")
 
 
-def test_path_runs_through_its_channels():
-    path = Genotype.from_notation("[(32, 64, 'sep_conv_3x3'), (64, 64, 'max_pool_3x3'), (64, 128, 'sep_conv_3x3')]")
-    ax = plots.draw_path(path, [32, 64, 128])
-    drawn = [list(line.get_ydata()) for line in ax.lines if line.get_color() in OP_COLOURS.values()]
-    assert drawn == [[0, 1], [1, 1], [1, 2]]
-    with pytest.raises(ValueError, match=r"uses \[128\] channels, not among \[32, 64\]"):
-        plots.draw_path(path, [32, 64])
+def test_choices_draw_every_candidate():
+    ax = plots.draw_choices(CHOICES, "normal")
+    drawn = Counter(to_hex(patch.get_edgecolor()) for patch in ax.patches if isinstance(patch, PathPatch))
+    assert drawn == {colour.lower(): len(EDGES) for colour in plots.op_colours(OPS)}
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [plots.op_label(op) for op in OPS]
 
 
-def test_unknown_group_is_refused_with_the_known():
-    with pytest.raises(ValueError, match="no group 'normal' here; groups: cell"):
-        plots.draw_cell(BENCH201, "normal")
+def test_a_path_climbs_the_channel_counts():
+    ax = plots.draw_path(PATH, [32, 64, 128])
+    thick = [line for line in ax.lines if line.get_linewidth() > 2]
+    assert [list(line.get_ydata()) for line in thick] == [[0, 1], [1, 1], [1, 0]]
+    assert [line.get_color() for line in thick] == plots.op_colours(PATH.ops("path"))
+    with pytest.raises(ValueError, match=r"uses \[64\] channels, not among \[32\]"):
+        plots.draw_path(PATH, [32])
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------
 
 
-def history(seeds):
-    rows = [(seed, epoch, epoch * 10.0 + seed) for seed in seeds for epoch in (1, 2, 3)]
-    table = pd.DataFrame(rows, columns=["seed", "epoch", "value"])
-    names = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
-    return table[["seed", "epoch"]].assign(**dict.fromkeys(names, table.value))
+def by_label(ax):
+    return {line.get_label(): np.asarray(line.get_ydata(), dtype=float) for line in ax.lines}
 
 
-def test_metrics_are_means_over_seeds_with_a_band():
-    fig = plots.plot_metrics(history([0, 2]))
-    for ax in fig.axes:
-        assert [list(line.get_ydata()) for line in ax.lines] == [[11, 21, 31]] * 2
-        band = ax.collections[0].get_paths()[0].vertices
-        assert band[:, 1].min() == pytest.approx(11 - 2**0.5) and band[:, 1].max() == pytest.approx(31 + 2**0.5)
-    assert "n = 2 seeds" in fig.axes[0].get_legend().get_title().get_text()
+def test_metrics_are_means_over_seeds():
+    loss, accuracy = plots.plot_metrics(history(seeds=3)).axes
+    np.testing.assert_allclose(by_label(loss)["training images"], np.arange(1, 7) + 1)
+    np.testing.assert_allclose(by_label(accuracy)["held-out images"], 4 * np.arange(1, 7) + 1)
+    assert "n = 3 seeds" in loss.get_legend().get_title().get_text()
+    band = loss.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(1)  # epoch 1: 1, 2, 3, so mean 2 and sd 1
 
 
-def test_one_seed_has_no_band():
-    assert not any(ax.collections for ax in plots.plot_metrics(history([0])).axes)
+def test_one_search_has_no_band():
+    loss, _ = plots.plot_metrics(history(seeds=1)).axes
+    assert not loss.collections
 
 
-def test_alpha_panels_hold_the_given_weights_in_the_colours_of_their_operations():
-    ops = ("skip_connect", "sep_conv_3x3")
-    edges = [Edge(0, 2, ops), Edge(1, 2, ops[:1])]
-    weights = np.arange(12.0).reshape(3, 2, 2)
-    first, second, *_ = plots.plot_alpha(weights, edges, chosen=[Pick("sep_conv_3x3", 0, 2)]).axes
-    assert [line.get_color() for line in first.lines] == [OP_COLOURS[op] for op in ops]
-    np.testing.assert_array_equal([line.get_ydata() for line in first.lines], weights[:, 0].T)
-    assert len(second.lines) == 1  # a candidate that the edge lacks is not drawn
-    assert first.lines[1].get_linewidth() > first.lines[0].get_linewidth()
-    table = plots.alpha_table(weights, edges)
-    assert table.query("epoch == 2 and source == 1").weight.tolist() == [6.0]
+def test_alpha_draws_every_candidate_and_marks_the_chosen():
+    chosen = Pick("skip_connect", 1, 3)
+    series = weights()
+    figure = plots.plot_alpha(series, EDGES, chosen=[chosen])
+    table = plots.alpha_table(series, EDGES)
+    for edge, ax in zip(EDGES, figure.axes, strict=False):
+        assert ax.get_title(loc="left") == f"{edge.source} → {edge.target}"
+        for op, line in zip(OPS, ax.lines, strict=True):
+            rows = table[(table.source == edge.source) & (table.target == edge.target) & (table.op == op)]
+            np.testing.assert_array_equal(line.get_ydata(), rows.weight)
+            np.testing.assert_array_equal(line.get_xdata(), rows.epoch)
+            assert line.get_color() == plots.op_colours([op])[0]
+            assert (line.get_linewidth() > 2) == (Pick(op, edge.source, edge.target) == chosen)
 
 
-def test_points_say_how_many_they_are():
-    table = pd.DataFrame({"method": ["DARTS", "DARTS", "random"], "error": [3.0, 5.0, 7.0]})
-    ax = plots.plot_points_with_spread(table, x="method", y="error", label="test error (%)").axes[0]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["DARTS\nn = 2", "random\nn = 1"]
-    assert len(ax.containers) == 1  # one run has no standard deviation
+def test_skip_dominance_shows_percent_and_a_line_per_seed():
+    figure = plots.plot_skip_dominance(history(seeds=2, epochs=4))
+    share, gap, accuracy = figure.axes
+    np.testing.assert_allclose(by_label(share)["seed 1"], [25, 50, 75, 100])
+    np.testing.assert_allclose(by_label(gap)["seed 1"], [6, 11, 16, 21])
+    np.testing.assert_allclose(by_label(accuracy)["seed 0"], [4, 8, 12, 16])
 
 
-def test_schedules_are_drawn_on_both_axes():
-    fig = plots.plot_schedule({"cosine": [0.1, 0.05, 0.001]})
-    assert [ax.get_yscale() for ax in fig.axes] == ["linear", "log"]
-    assert all(list(ax.lines[0].get_ydata()) == [0.1, 0.05, 0.001] for ax in fig.axes)
+def test_points_show_every_value_with_mean_spread_and_n():
+    table = pd.DataFrame({"cell": ["a", "a", "a", "b"], "error": [1.0, 2.0, 3.0, 7.0]})
+    figure = plots.plot_points_with_spread(table, x="cell", y="error", label="error (%)", published={"b": 5.0})
+    (ax,) = figure.axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a\nn = 3", "b\nn = 1"]
+    assert sorted(np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])) == [1, 2, 3, 7]
+    (bar,) = ax.containers  # b has one value and so no spread
+    np.testing.assert_allclose(bar[2][0].get_segments()[0][:, 1], [1, 3])
+    assert [line.get_ydata()[0] for line in ax.lines if line.get_marker() == "D" and len(line.get_ydata())] == [5]
 
 
-# --- matrices and distributions ---------------------------------------------------------------------------------------
+def test_a_schedule_is_seen_on_both_scales():
+    figure = plots.plot_schedule({"cosine": [3, 2, 1], "power": [3, 1, 0.5]})
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "log"]
+    for ax in figure.axes:
+        np.testing.assert_array_equal(by_label(ax)["power"], [3, 1, 0.5])
 
 
-def test_matrix_writes_its_numbers_and_zero_is_white():
-    values = np.array([[1.0, -0.5], [-0.5, np.nan]])
-    ax = plots.plot_matrix(values, ["a", "b"])
-    assert [text.get_text() for text in ax.texts] == ["1.0", "−.50", "−.50"]  # what is not known stays blank
+def test_published_and_measured_points_differ_in_marker_and_colour():
+    (ax,) = FIGURES["published"]().axes
+    ours, theirs = (next(line for line in ax.lines if line.get_label() == kind) for kind in ("here", "published"))
+    assert ours.get_marker() != theirs.get_marker() and ours.get_color() != theirs.get_color()
+    np.testing.assert_array_equal(theirs.get_ydata(), [2.76, 2.77])
+    assert [text.get_text() for text in ax.texts] == list(published().name)
+
+
+def test_small_multiples_leave_no_panel_without_ticks():
+    table = pd.DataFrame({"kind": list("abc"), "x": [1, 2, 3]})
+    figure = plots.plot_small_multiples(table, by="kind", draw=lambda rows, ax: ax.plot(rows.x, rows.x, "o"), columns=2)
+    figure.draw_without_rendering()
+    assert [ax.get_visible() for ax in figure.axes] == [True, True, True, False]
+    labelled = [any(tick.label1.get_visible() for tick in ax.xaxis.get_major_ticks()) for ax in figure.axes[:3]]
+    assert labelled == [False, True, True]
+
+
+# --- matrices ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_matrix_is_written_out_and_zero_is_white():
+    ax = plots.plot_matrix([[1, -0.25], [np.nan, 0]], ["a", "b"], vmin=-0.5, vmax=1)
+    assert [text.get_text() for text in ax.texts] == ["1.0", "−.25", ".00"]
     mesh = ax.collections[0]
-    np.testing.assert_allclose(mesh.cmap(mesh.norm(0.0))[:3], (0.97, 0.97, 0.97), atol=0.02)
-    with pytest.raises(ValueError, match=r"shape \(2, 2\), its labels want \(3, 3\)"):
-        plots.plot_matrix(values, ["a", "b", "c"])
+    assert min(mesh.cmap(mesh.norm(0.0))[:3]) > 0.95
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_ylim() == (2, 0)
 
 
-def test_alpha_heatmap_puts_each_weight_under_its_operation():
+def test_words_in_a_matrix_stand_out_from_their_cells():
+    for sequential in (False, True):
+        ax = plots.plot_matrix([np.linspace(-1, 1, 11)], ["a"], columns="abcdefghijk", sequential=sequential)
+        mesh = ax.collections[0]
+        for text, value in zip(ax.texts, np.linspace(-1, 1, 11), strict=True):
+            cell = mesh.cmap(mesh.norm(value))
+            ratio = contrast(cell) / contrast(text.get_color())
+            assert max(ratio, 1 / ratio) >= 3
+
+
+def test_a_matrix_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"has shape \(1, 2\), its labels want \(2, 2\)"):
+        plots.plot_matrix([[1, 2]], ["a", "b"])
+    with pytest.raises(ValueError, match=r"layer 3 has shape"):
+        plots.plot_matrices({"layer 3": np.eye(3)}, ["a", "b"])
+
+
+def test_matrices_share_one_scale():
+    figure = plots.plot_matrices({"a": np.eye(3) / 9, "b": np.eye(3)}, list("xyz"))
+    first, second = (ax.collections[0] for ax in figure.axes[:2])
+    assert first.get_clim() == second.get_clim() == (-1, 1)
+    assert [ax.get_title(loc="left") for ax in figure.axes[:2]] == ["a", "b"]
+
+
+def test_an_alpha_heat_map_puts_each_operation_in_its_column():
     edges = [Edge(0, 2, ("skip_connect", "sep_conv_3x3")), Edge(1, 2, ("sep_conv_3x3",))]
-    ax = plots.plot_alpha_heatmap(np.array([[0.25, 0.75], [0.5, 0.125]]), edges)
+    ax = plots.plot_alpha_heatmap(np.array([[0.2, 0.8], [1.0, 0.5]]), edges)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0→2", "1→2"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["skip", "sep 3×3"]
-    places = {text.get_text(): text.get_position() for text in ax.texts}
-    assert places == {".25": (0.5, 0.5), ".75": (1.5, 0.5), ".50": (1.5, 1.5)}
+    values = ax.collections[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(values, [[0.2, 0.8], [np.nan, 1.0]])
 
 
-def test_dendrogram_joins_at_the_heights_of_the_linkage():
-    linkage = np.array([[0, 1, 0.2, 2], [2, 3, 0.9, 3]])  # a with b at 0.2, then c at 0.9
-    ax = plots.plot_dendrogram(linkage, ["a", "b", "c"], threshold=0.5)
-    assert {max(line.get_xdata()) for line in ax.lines} == {0.2, 0.9, 0.5}
+def test_a_dendrogram_colours_the_groups_below_the_threshold():
+    ax = plots.plot_dendrogram(TREE, ["a", "b", "c", "d"], threshold=3)
     colours = {tick.get_text(): tick.get_color() for tick in ax.get_yticklabels()}
-    assert colours["a"] == colours["b"] != colours["c"]
-    with pytest.raises(ValueError, match="2 labels for a tree of 3 leaves"):
-        plots.plot_dendrogram(linkage, ["a", "b"], threshold=0.5)
+    assert colours["a"] == colours["b"] != colours["c"] == colours["d"]
+    joins = sorted(max(line.get_xdata()) for line in ax.lines)
+    assert joins == [1, 2, 3, 9]  # the joins of the tree, and the threshold
+    with pytest.raises(ValueError, match="3 labels for a tree of 4 leaves"):
+        plots.plot_dendrogram(TREE, ["a", "b", "c"], threshold=3)
 
 
-def test_ridges_name_operation_and_count_and_refuse_what_a_log_axis_cannot_show():
-    values = {"sep_conv_3x3": [1.0, 2.0, np.nan, 4.0], "all": range(1, 30)}
-    ax = plots.plot_ridges(values, label="stable rank").axes[0]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["sep 3×3\nn = 3", "all\nn = 29"]
-    assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"] == [2.0, 15.0]  # medians
-    assert len(ax.collections) == 1  # three values have no density
-    with pytest.raises(ValueError, match="'zero' holds 0, which a logarithmic axis cannot show"):
-        plots.plot_ridges({"zero": [0.0, 1.0]}, label="rank", log=True)
+# --- distributions ----------------------------------------------------------------------------------------------------
 
 
-def test_scatter_keeps_groups_apart():
-    groups = ["skip_connect", "sep_conv_3x3", "skip_connect"]
-    ax = plots.plot_scatter_with_correlation(
-        [1, 2, 3], [4, 5, 6], groups=groups, text="r = 1.00, n = 3", xlabel="accuracy (%)", ylabel="alpha"
+def test_ridges_count_what_is_finite_and_mark_the_median():
+    groups = {"sep_conv_3x3": [1.0, 2.0, 4.0, np.nan], "wide": np.arange(30.0), "empty": []}
+    (ax,) = plots.plot_ridges(groups, label="cosine").axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["sep 3×3\nn = 3", "wide\nn = 30", "empty\nn = 0"]
+    medians = {line.get_ydata()[0]: line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"}
+    assert medians == {0: 2.0, 1: 14.5}
+    assert len(ax.collections) == 1  # three values make no density
+    density = ax.collections[0].get_paths()[0].vertices
+    assert (density[:, 0].min(), density[:, 0].max()) == (0, 29)
+
+
+def test_ridges_refuse_what_a_logarithm_cannot_show():
+    with pytest.raises(ValueError, match="'noise' holds -1, which a logarithmic axis cannot show"):
+        plots.plot_ridges({"noise": [1.0, -1.0]}, label="sensitivity", log=True)
+
+
+def test_a_scatter_groups_names_and_states_its_correlation():
+    ax = scatter(groups=["skip_connect", "none", "none"], labels=list("abc"), line=(2.0, 1.0), text="ρ = 1.0, n = 3")
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_array_equal(lines["none"].get_xdata(), [2, 3])
+    assert [lines[plots.op_label(op)].get_color() for op in ("skip_connect", "none")] == plots.op_colours(
+        ("skip_connect", "none")
     )
-    drawn = {line.get_label(): (line.get_color(), list(line.get_xdata())) for line in ax.lines}
-    assert drawn["skip"] == (OP_COLOURS["skip_connect"], [1, 3])
-    assert drawn["sep 3×3"] == (OP_COLOURS["sep_conv_3x3"], [2])
-    assert ax.get_title(loc="left") == "r = 1.00, n = 3"
+    assert ax.get_title(loc="left") == "ρ = 1.0, n = 3"
+    assert [text.get_text() for text in ax.texts] == list("abc")
+    line = next(line for line in ax.lines if line.get_label().startswith("_"))
+    assert line.get_slope() == 2 and line.get_xy1()[1] == 2 * line.get_xy1()[0] + 1
 
 
-def test_paired_bars_have_their_heights_and_refuse_doubles():
-    table = pd.DataFrame({"space": ["S1", "S1", "S2"], "method": ["DARTS", "PT", "PT"], "error": [3.0, 2.0, 4.0]})
-    ax = plots.plot_paired_bars(table, x="space", y="error", hue="method", label="test error (%)")
-    assert [bar.get_height() for bar in ax.patches] == [3.0, 2.0, 4.0]
-    with pytest.raises(ValueError, match="several rows for space 'S1', method 'DARTS'"):
-        plots.plot_paired_bars(pd.concat([table, table]), x="space", y="error", hue="method", label="")
+def test_bars_stand_by_group_with_whiskers_where_there_is_a_spread():
+    ax = paired_bars(published={("CIFAR-10", "max_w"): 1.5})
+    bars = {round(bar.get_x() + bar.get_width() / 2, 3): bar.get_height() for bar in ax.patches}
+    assert bars == {-0.2: 3.0, 0.2: 2.0, 0.8: 5.0}
+    whiskers = [segment[:, 1] for c in ax.collections for segment in c.get_segments()]
+    np.testing.assert_allclose(whiskers, [[2.8, 3.2], [1.9, 2.1]])
+    (diamond,) = [line for line in ax.lines if line.get_marker() == "D"]
+    np.testing.assert_allclose(diamond.get_xydata(), [[0.2, 1.5]])
+
+
+def test_bars_refuse_several_rows_for_one_bar():
+    twice = pd.concat([ablation(), ablation().head(1)])
+    with pytest.raises(ValueError, match="several rows for data 'CIFAR-10', rule 'softmax'"):
+        plots.plot_paired_bars(twice, x="data", y="error", hue="rule", label="error (%)")
+
+
+def test_what_is_offered_exists():
+    assert sorted(plots.__all__) == plots.__all__
+    assert json.dumps([name for name in plots.__all__ if not callable(getattr(plots, name))]) == "[]"

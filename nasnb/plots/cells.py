@@ -40,13 +40,12 @@ def draw_cell(genotype: Genotype, group: str, *, ax: Axes | None = None, title: 
     """The picked operations of one group as a graph from the cell's inputs (left) to its output (right)."""
     picks, layout = _of_group(genotype.picks, group), _cell_layout(genotype, group)
     n_inputs = _n_inputs(picks)
-    ax, scale = _canvas(layout, ax)
+    ax, scale = _canvas(layout, ax, group if title is None else title)
     for pick, y in zip(picks, layout.ports, strict=True):
         x, node_y = layout.nodes[pick.target]
         _wire(ax, layout, pick, y, end=node_y + (y - node_y) * 0.3, width=1.8)
         _label(ax, (x - 0.585, y), pick.op, _FONT * scale)
     _draw_nodes(ax, layout, n_inputs, genotype.concat.get(group, ()), _FONT * scale)
-    ax.set_title(group if title is None else title)
     return ax
 
 
@@ -56,6 +55,8 @@ def draw_cells(genotypes: Mapping[str, Genotype], groups: Sequence[str] = ("norm
     layouts = [_cell_layout(genotype, group) for genotype, group, _ in panels]
     heights = [layout.top - layout.bottom + 0.45 for layout in layouts]
     fig, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, sum(heights)), height_ratios=heights, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()  # the first cell is measured when the last has no graph yet
     for ax, (genotype, group, title) in zip(axes.flat, panels, strict=True):
         draw_cell(genotype, group, ax=ax, title=title)
     return fig
@@ -67,7 +68,8 @@ def draw_choices(choices: Choices, group: str, *, ax: Axes | None = None, title:
     picks = [Pick(op, edge.source, edge.target) for edge in edges for op in edge.ops]
     n_inputs = _n_inputs(picks)
     layout = _layout([(p.source, p.target) for p in picks], n_inputs, gap=1.4, port=0.035)
-    ax, scale = _canvas(layout, ax, legend=0.45)
+    count = f"{group}: {len(edges)} edges, {len(picks)} candidates"
+    ax, scale = _canvas(layout, ax, count if title is None else title, legend=0.45)
     bundle = [place - (len(edge.ops) - 1) / 2 for edge in edges for place in range(len(edge.ops))]
     for pick, y, place in zip(picks, layout.ports, bundle, strict=True):
         _wire(ax, layout, pick, y, end=y, width=1.1, start=-0.02 * place)
@@ -80,7 +82,6 @@ def draw_choices(choices: Choices, group: str, *, ax: Axes | None = None, title:
     ops = list(dict.fromkeys(pick.op for pick in picks))
     ncols = len(ops) if len(ops) < 6 else 4
     op_legend(ax, ops, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=ncols, columnspacing=1.2)
-    ax.set_title(f"{group}: {len(edges)} edges, {len(picks)} candidates" if title is None else title)
     return ax
 
 
@@ -165,16 +166,19 @@ def _ports(connections: Sequence[tuple[int, int]], nodes: Mapping[int, tuple[flo
 # --- drawing ----------------------------------------------------------------------------------------------------------
 
 
-def _canvas(layout: Layout, ax: Axes | None, legend: float = 0.0) -> tuple[Axes, float]:
+def _canvas(layout: Layout, ax: Axes | None, title: str, legend: float = 0.0) -> tuple[Axes, float]:
     """An axes in inches, and the factor by which type shrinks if the given axes are smaller than the layout."""
     left, right, low, high = -0.27, layout.right + 0.22, layout.bottom - 0.05, layout.top + 0.05
     if ax is None:
         _, ax = plt.subplots(figsize=(max(right - left, 6.4 if legend else 3.0), high - low + 0.35 + legend))
-    ax.set(xlim=(left, right), ylim=(low, high))
+    ax.set(xlim=(left, right), ylim=(low, high), title=title)
     ax.set_axis_off()
+    engine = ax.figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(ax.figure)  # else the axes still have matplotlib's wide margins
     size = ax.get_window_extent()
     scale = min(size.width / (right - left), size.height / (high - low)) / ax.figure.dpi
-    return ax, min(1.0, 1.15 * scale)  # the layout engine will widen these axes to the edges of the figure
+    return ax, min(1.0, 1.03 * scale)
 
 
 def _wire(ax: Axes, layout: Layout, pick: Pick, y: float, *, end: float, width: float, start: float = 0.0) -> None:

@@ -70,7 +70,8 @@ def plot_paired_bars(table: pd.DataFrame, *, x: str, y: str, hue: str, error: st
                      ax: Axes | None = None) -> Axes:  # fmt: skip
     """Bars of `y` in groups `x`, one colour per `hue`, whiskers of length `error`; published values as diamonds.
 
-    Every pair (x, hue) has at most one row, whose value is written over the bar. Keys of `published`: (x, hue).
+    Every pair (x, hue) has at most one row, whose value is written over the bar. Keys of `published`: (x, hue), both
+    in the table.
     Raises ValueError if a pair has several rows.
     """
     twice = table.duplicated([x, hue])
@@ -87,14 +88,12 @@ def plot_paired_bars(table: pd.DataFrame, *, x: str, y: str, hue: str, error: st
         at = np.array([places.index(place) for place in rows[x]]) + (i - (len(hues) - 1) / 2) * width
         spread = rows[error].fillna(0).to_numpy() if error else np.zeros(len(rows))
         _bars(ax, at, rows[y].to_numpy(), spread, color=SERIES[i % len(SERIES)], width=0.92 * width, label=str(name))
-        known = {
-            a: published[place, name]
-            for a, place in zip(at, rows[x], strict=True)
-            if (place, name) in (published or {})
-        }
-        ax.plot(list(known), list(known.values()), "D", color=CARD, markeredgecolor=INK, markersize=6, zorder=5)
-    if published:
-        ax.plot([], [], "D", color=CARD, markeredgecolor=INK, markersize=6, label="published")
+    diamonds = [
+        (places.index(place) + (hues.index(name) - (len(hues) - 1) / 2) * width, value)
+        for (place, name), value in (published or {}).items()
+    ]
+    if diamonds:
+        ax.plot(*zip(*diamonds, strict=True), "D", color=CARD, markeredgecolor=INK, label="published", zorder=5)
     ax.set_xticks(range(len(places)), [_words(str(place)) for place in places])
     ax.set_ylabel(label)
     ax.grid(axis="x", visible=False)
