@@ -40,7 +40,8 @@ def cosine_power_code(epoch: int, config: SearchConfig | TrainConfig) -> float:
     else:
         total = config.epochs - warm
         values = [cosine_power(t, total, 1.0, 0.0, config.power) for t in range(1 - warm, total + 1)]
-        share = (values[epoch] - min(values)) / (max(values) - min(values))
+        low, high = min(values), max(values)
+        share = (values[epoch] - low) / (high - low) if high > low else 1.0  # a single epoch
     return config.lr_min + (config.lr - config.lr_min) * share
 
 
