@@ -15,7 +15,7 @@ from nasnb.genotypes import GENOTYPES
 from nasnb.mixes import partial_channels
 from nasnb.relaxation import Relaxation, max_w, softmax
 from nasnb.spaces import SPACES
-from nasnb.spaces.hypercuboid import HyperCuboid
+from nasnb.spaces.hypercuboid import HyperCuboid, gated
 from nasnb.spaces.paths import best_paths, graph, greedy_path, handmade_path, path_score, random_path, released_weights
 
 SPACE = SPACES["hypercuboid"]
@@ -162,6 +162,15 @@ def test_weights_reach_every_alpha(rule):
     assert total == pytest.approx(4.0 if rule is softmax else 4 * 8, rel=1e-2)
     net(torch.randn(4, 3, 8, 8), weights).square().sum().backward()
     assert all(alpha.grad.abs().min() > 0 for alpha in relaxation.alpha.values())
+
+
+@pytest.mark.parametrize("rule", [softmax, max_w], ids=lambda rule: rule.name)
+def test_gate_of_the_published_code(rule):
+    w = torch.tensor([[0.9, 0.06, 0.03, 0.01]]).log()  # all but the first are at most 1 / 16
+    open = torch.ones(1, 4, dtype=torch.bool)
+    expected = rule.weigh(w, open) * torch.tensor([1.0, 0.0, 0.0, 0.0])
+    torch.testing.assert_close(gated(rule).weigh(w, open), expected)
+    assert gated(rule).name == f"gated({rule.name})"
 
 
 def test_channels_scale_every_width():

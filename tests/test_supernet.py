@@ -214,6 +214,15 @@ def test_random_subsets():
     assert (counts / 400 - 0.25).abs().max() < 0.08  # 3.7 standard deviations
 
 
+def test_random_subset_of_the_first_channels_is_the_published_selection(monkeypatch):
+    one, other = one_edge(select="random")[:2], one_edge(mixing="none")[:2]
+    other[1].inner.load_state_dict(one[1].inner[0].state_dict())
+    x = torch.randn(2, 16, 8, 8, dtype=torch.float64)
+    weights = routed(torch.rand(1, 7, dtype=torch.float64))
+    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.arange(n))
+    torch.testing.assert_close(*(mix.join(fan(x, weights)[0]) for mix, fan in (one, other)))
+
+
 def test_random_subset_leaves_channels_in_their_place():
     mix, fan, n = one_edge(select="random")
     x = torch.randn(2, 16, 4, 4, dtype=torch.float64)

@@ -7,10 +7,11 @@ softmax goes over the entries of a whole stage. An architecture is a path: one e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,11 +19,25 @@ from nasnb.architecture import Choices, Edge, Genotype, Pick
 from nasnb.fanout import Routed
 from nasnb.networks import Network
 from nasnb.ops import SepUnit
+from nasnb.relaxation import Rule, softmax
 from nasnb.spaces.cells import score_rows
 from nasnb.spaces.paths import best_paths
 from nasnb.stacked import Source, StackedNorm
 
 Primitive = Callable[[int, int, int], nn.Module]  # channels in, channels out, stride
+
+
+def gated(rule: Rule) -> Rule:
+    """The rule with every entry off whose softmax is at most 1 / entries^2: the published code, not in the paper.
+
+    The gate looks at the softmax, so with max_w it cuts entries whose factor is still near 1.
+    """
+
+    def weigh(alpha: Tensor, open: Tensor) -> Tensor:
+        kept = softmax.weigh(alpha.detach(), open) > 1 / alpha.shape[1] ** 2
+        return torch.where(kept, rule.weigh(alpha, open), torch.zeros_like(alpha))
+
+    return replace(rule, name=f"gated({rule.name})", weigh=weigh)
 
 
 class SharpSepConv(nn.Module):
