@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import inspect
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.data import Data
+from nasnb.methods import Method
 from nasnb.published import published
 from nasnb.runs import Result
 
@@ -109,6 +111,24 @@ def costs(*results: Result) -> Table:
                       (record.get("peak_memory_bytes") or float("nan")) / 2**20])  # fmt: skip
     table = pd.DataFrame(lines, columns=["run", "device", "seconds", "device-hours", "peak memory, MiB"])
     return Table(table.round({"seconds": 1, "device-hours": 4, "peak memory, MiB": 0}))
+
+
+def composition(method: Method) -> Table:
+    """The parts that make a method; those that it leaves out are not listed."""
+    parts = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("config", "training")}
+    return Table(pd.DataFrame([(n, part_text(p)) for n, p in parts.items() if p is not None], columns=["part", "is"]))
+
+
+def part_text(part: Any) -> str:
+    """`bilevel(order=1, warmup=0)` for what such a call returned, the name of a function, space or rule."""
+    if not callable(part) or hasattr(part, "name"):
+        return str(getattr(part, "name", part))
+    maker, _, inner = part.__qualname__.partition(".<locals>")
+    if not inner:
+        return maker
+    closed = inspect.getclosurevars(part).nonlocals
+    known = {k: v for k, v in closed.items() if isinstance(v, bool | int | float | str | tuple)}
+    return f"{maker}({', '.join(f'{k}={v!r}' for k, v in known.items())})"
 
 
 def hyperparameters(paper: SearchConfig | TrainConfig, here: SearchConfig | TrainConfig) -> Table:
