@@ -178,7 +178,7 @@ def _canvas(layout: Layout, ax: Axes | None, title: str, legend: float = 0.0) ->
         engine.execute(ax.figure)  # else the axes still have matplotlib's wide margins
     size = ax.get_window_extent()
     scale = min(size.width / (right - left), size.height / (high - low)) / ax.figure.dpi
-    return ax, min(1.0, 1.03 * scale)
+    return ax, min(1.0, round(1.03 * scale, 3))
 
 
 def _wire(ax: Axes, layout: Layout, pick: Pick, y: float, *, end: float, width: float, start: float = 0.0) -> None:

@@ -188,9 +188,18 @@ def show(figure: Figure | Axes | str, alt: str, caption: str | None = None, data
 
 def svg(figure: Figure) -> str:
     """The figure as SVG text without a date, so that equal figures are equal texts."""
+    _settle(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out for good, with axes at rounded places: the solver's last digits follow memory addresses."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        ax.set_position(np.round(ax.get_position().bounds, 6))
 
 
 def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> str:
