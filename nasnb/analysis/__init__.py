@@ -1,1 +1,74 @@
-"""The papers' analyses as functions, usable on any supernet or record."""
+"""The papers' analyses as functions, usable on any supernet or record.
+
+Every name below is imported with its module only when it is asked for: `from nasnb.analysis import gradient_confusion`.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "correlations": ("Interval", "correlation_with_interval"),
+    "decisions": ("agreement", "discretisation_accuracy", "worth_of_edge"),
+    "dominance": ("skip_dominance", "skip_gap", "skip_share"),
+    "fans": ("Fan", "Place", "fans_of", "places", "watching"),
+    "gradients": ("Confusion", "confusion_of", "fresh_batches", "gradient_confusion", "matching_depth"),
+    "hessian": ("alpha_hessian", "dominant_eigenvalue"),
+    "hypergradient": ("hypergradient_errors",),
+    "logs": (
+        "conditional_accuracy",
+        "count_of",
+        "eigenvalues",
+        "moving_average",
+        "read_derivatives",
+        "read_errors",
+        "read_samples",
+        "read_search",
+        "stopping_record",
+    ),
+    "multicollinearity": ("duplicated", "flipped", "joined", "toy_search"),
+    "operators": (
+        "Correlation",
+        "comembership",
+        "grouping_stability",
+        "mean_correlation",
+        "operator_correlation",
+        "operator_correlations",
+        "operator_groups",
+        "rand_index",
+        "representatives",
+    ),
+    "proposition": ("grid_minimum", "optimal_mixture", "proposition_check", "proposition_summary"),
+    "ranks": (
+        "candidate_convolutions",
+        "last_convolutions",
+        "noise_against_rank",
+        "power_iteration_accuracy",
+        "stable_rank_table",
+    ),
+    "shapes": (
+        "agreement_across",
+        "agreement_over_time",
+        "candidate_parameters",
+        "cell_depth",
+        "cell_width",
+        "edge_agreement",
+        "expected_parameters",
+        "parameter_free_picks",
+        "parameter_free_share",
+        "weight_entropy",
+        "weight_gap",
+    ),
+    "shuffling": ("edge_shuffling", "layer_shuffling", "shuffling_summary", "swappable", "swapped_edges"),
+    "stacks": ("prepare_stack", "resnet", "vgg16"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULE_OF]
