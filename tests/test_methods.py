@@ -74,7 +74,7 @@ def stopped_after(method, data, config, n_steps):
 
 
 # made of the same parts as others in the table
-ALIKE = {"darts+ssc", "sdarts-rs-pt", "sharpsepconv-darts", "sharpsepconv-darts-max-w", "stacnas-one-stage",
+ALIKE = {"darts-pt-fixed-alpha", "darts+ssc", "sdarts-rs-pt", "sharpsepconv-darts", "sharpsepconv-darts-max-w", "stacnas-one-stage",
          "stacnas-one-stage-two-level", "sharpdarts-max-w"}  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def row(method):
     return pytest.param(method, id=method.name, marks=[pytest.mark.slow] if method.name in ALIKE else [])
 
 
-@pytest.mark.parametrize("method", map(row, SMALL + ELSEWHERE))
+@pytest.mark.parametrize("method", [row(method) for method in SMALL + ELSEWHERE])
 def test_ends_in_a_legal_genotype_and_a_pause_changes_nothing(method):
     data, config, steps = data_of(method), config_of(method), []
     whole = list(search(method, data, config, on_step=steps.append))

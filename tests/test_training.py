@@ -48,7 +48,7 @@ def test_cosine_of_the_searches_and_trainings():
                 9.866357858642206e-05]  # fmt: skip
     assert rates(pc, (0, 1, 14, 15, 25, 35, 49)) == pytest.approx(expected, rel=1e-9)
     assert rates(METHODS["stacnas"].config, (0, 40, 79)) == pytest.approx([0.025, 0.013, 0.00100925], rel=1e-5)
-    assert rates(TrainConfig(), (0, 300, 599)) == pytest.approx([0.025, 0.0125, 1.71e-7], rel=2e-3)
+    assert rates(TrainConfig(), (0, 300, 599)) == pytest.approx([0.025, 0.0125, 1.71e-7], rel=5e-3)
     logged = [2.607695e-3, 1.262229e-3, 1.016446e-3]  # of the released sharpDARTS search
     assert rates(METHODS["sharpdarts"].config, (50, 56, 59)) == pytest.approx(logged, rel=1e-6)
     assert rates(IMAGENET["darts"], (0, 10)) == pytest.approx([0.1, 0.1 * 0.97**10])
