@@ -74,8 +74,8 @@ def stopped_after(method, data, config, n_steps):
 
 
 # made of the same parts as others in the table
-ALIKE = {"darts-pt-fixed-alpha", "darts+ssc", "sdarts-rs-pt", "sharpsepconv-darts", "sharpsepconv-darts-max-w", "stacnas-one-stage",
-         "stacnas-one-stage-two-level", "sharpdarts-max-w"}  # fmt: skip
+ALIKE = {"darts-pt-fixed-alpha", "darts+ssc", "sdarts-rs-pt", "sharpsepconv-darts", "sharpsepconv-darts-max-w",
+         "stacnas-one-stage", "stacnas-one-stage-two-level", "sharpdarts-max-w"}  # fmt: skip
 
 
 def row(method):
