@@ -10,14 +10,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nasnb"
 # From the bottom up. A module may import from its own layer and from those below.
 LAYERS = [
     {"architecture", "config", "randomness", "genotypes", "published"},
-    {"ops", "stacked", "kernels", "spectral", "data", "schedules"},
+    {"ops", "stacked", "kernels", "precision", "graph", "spectral", "data", "schedules"},
     {"relaxation", "fanout", "networks", "mixes", "measure", "memory"},
     {"spaces"},
     {"search", "training"},
     {"analysis"},
     {"methods"},
     {"running"},
-    {"chapter", "bench", "__main__", ""},
+    {"chapter", "chapters", "bench", "__main__", ""},
 ]
 # On the side: who writes files and who draws see only the vocabulary, and anybody above may call them.
 SIDE = {"runs": LAYERS[0], "plots": LAYERS[0]}
@@ -43,7 +43,11 @@ def imported(path: Path) -> set[str]:
         if node in quiet:
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nasnb":
-            names = [f"nasnb.{a.name}" for a in node.names] if node.module == "nasnb" else [node.module]
+            names = (
+                [f"nasnb.{a.name}" for a in node.names if a.name != "__version__"]
+                if node.module == "nasnb"
+                else [node.module]
+            )
             found |= {part_of(name) for name in names}
         elif isinstance(node, ast.Import):
             found |= {part_of(a.name) for a in node.names if a.name.split(".")[0] == "nasnb"}
