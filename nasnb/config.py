@@ -43,7 +43,8 @@ class SearchConfig:
     augment_validation: bool = True  # the official code augments both halves
     validate_with: str = "running"  # BatchNorm statistics for the logged accuracy: "running" or "batch"
     stem: str = "cifar"  # or "imagenet", which reduces images to an eighth first
-    precision: str = "float32"  # or "bf16"
+    precision: str = "float32"  # or "tf32", "bf16"
+    capture: bool = True  # on a GPU, record a training step as a CUDA graph and replay it
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class TrainConfig:
     cutout: int = 16
     policy: str | None = None  # "autoaugment": the CIFAR-10 policy
     precision: str = "float32"
+    capture: bool = True
 
 
 Config = TypeVar("Config", SearchConfig, TrainConfig)

@@ -148,5 +148,5 @@ def dropped(x: Tensor, probability: float | Tensor, training: bool) -> Tensor:
     """Drop path: the whole map of a sample, with this probability, and 1 / keep for the others. In training only."""
     if not training or (isinstance(probability, float | int) and probability == 0):
         return x
-    keep = 1 - torch.as_tensor(probability, device=x.device, dtype=x.dtype)
+    keep = 1 - probability
     return x / keep * torch.rand(x.shape[0], 1, 1, 1, device=x.device, dtype=torch.float32).lt(keep).to(x.dtype)

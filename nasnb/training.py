@@ -15,9 +15,11 @@ from torch import Tensor
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches
+from nasnb.graph import captured
 from nasnb.measure import Score, Tally, evaluate, statistics
 from nasnb.memory import explained
 from nasnb.networks import Network
+from nasnb.precision import autocast, computing
 from nasnb.randomness import reseed, seeded
 from nasnb.schedules import drop_path_probability, learning_rate
 
@@ -37,7 +39,7 @@ class TrainState:
 
     def logits(self, images: Tensor) -> Tensor:
         """float32 logits of the main head under the config's precision."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        with autocast(images.device, self.config.precision):
             return self.net(images).float()
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,7 +108,8 @@ def train(state: TrainState, *, on_step: Callable[[TrainState], None] | None = N
     """
     while state.epoch < state.config.epochs:
         started = time.perf_counter()
-        with seeded(state.config.seed, "train", state.epoch), explained(state):
+        precision = computing(state.config.precision)
+        with seeded(state.config.seed, "train", state.epoch), precision, explained(state):
             _train_epoch(state, on_step)
         scores = state.tally.score()
         with statistics(state.net, "running"):
@@ -168,10 +171,11 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
         group["lr"] = learning_rate(c, state.epoch)
     augment = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy)
     state.net.train()
+    update = captured(lambda state, batch, _: _update(state, *batch), state)
     for images, labels in batches(state.train, c.batch_size, mean=state.data.mean, std=state.data.std, seed=c.seed,
                                   purpose="train", epoch=state.epoch, augment=augment, start=state.step):  # fmt: skip
         reseed(c.seed, "step", state.epoch, state.step)
-        loss, logits = _update(state, images, labels)
+        loss, logits = update(state, (images, labels), None)
         state.tally.add(loss, logits, labels)
         state.step += 1
         if on_step is not None:
@@ -186,7 +190,7 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
 def _update(state: TrainState, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     c, net = state.config, state.net
     drop_path = drop_path_probability(c, state.epoch)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=c.precision == "bf16"):
+    with autocast(images.device, c.precision):
         if net.auxiliary is None:
             logits, auxiliary = net(images, drop_path=drop_path), None
         else:

@@ -14,8 +14,10 @@ import torch
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig
 from nasnb.data import Data, n_batches
+from nasnb.graph import captured
 from nasnb.measure import Score, evaluate, statistics
 from nasnb.memory import explained
+from nasnb.precision import computing
 from nasnb.randomness import reseed, seeded
 from nasnb.schedules import learning_rate
 from nasnb.search.phase import Phase
@@ -90,7 +92,7 @@ def run_phase(phase: Phase, state: SearchState, *, on_step: OnStep = None) -> It
             phase.hook(state)
     while state.stage_epoch < phase.end:
         started = time.perf_counter()
-        with _randomness(state, "search"), explained(state, state.weights):
+        with _randomness(state, "search"), computing(state.config.precision), explained(state, state.weights):
             _train_epoch(phase, state, on_step)
             train, valid = state.tally.score(), validate(state)
         lr, state.epoch, state.step = state.lr, state.epoch + 1, 0
@@ -121,9 +123,10 @@ def _train_epoch(phase: Phase, state: SearchState, on_step: OnStep) -> None:
         group["lr"] = phase.lr(state.stage_epoch)
     state.net.train()
     next_valid = _cycle(state)
+    step = captured(phase.step, state)
     for train in state.batches(state.train, "train", state.epoch, start=state.step):
         reseed(state.config.seed, "step", state.epoch, state.step)
-        loss, logits = phase.step(state, train, next_valid)
+        loss, logits = step(state, train, next_valid)
         state.tally.add(loss, logits, train[1])
         state.step += 1
         if state.step % CHECK_EVERY == 0 or state.step == steps_per_epoch(state):

@@ -15,6 +15,7 @@ from nasnb.config import SearchConfig
 from nasnb.data import Augment, Data, Split, batches, split
 from nasnb.measure import Tally
 from nasnb.networks import Weights
+from nasnb.precision import autocast
 from nasnb.randomness import seeded
 from nasnb.relaxation import Relaxation
 
@@ -61,8 +62,7 @@ class SearchState:
 
     def autocast(self) -> torch.autocast:
         """The config's precision, for a `with`."""
-        device = self.train.images.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bf16")
+        return autocast(self.train.images.device, self.config.precision)
 
     def logits(self, images: Tensor, weights: Weights) -> Tensor:
         """float32 logits under the config's precision; closed candidates cost nothing."""
@@ -117,7 +117,7 @@ class SearchState:
         self.relaxation.load_state_dict(saved["relaxation"])
         self.weight_optimizer.load_state_dict(saved["weight_optimizer"])
         if self.alpha_optimizer is not None:
-            self.alpha_optimizer.load_state_dict(saved["alpha_optimizer"])
+            self.alpha_optimizer.load_state_dict(_for_graphs(saved["alpha_optimizer"], self.alpha_optimizer))
         self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
         self.tally.sums.copy_(saved["tally"])
         self.extra = dict(saved["extra"])
@@ -138,6 +138,13 @@ class SearchState:
         for name in (f.name for f in fields(self) if f.name not in ("epoch", "extra")):
             setattr(self, name, getattr(fresh, name))
         self.extra = extra
+
+
+def _for_graphs(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """A saved optimiser that counts its steps where this one does: on the host, or on the device for a graph."""
+    groups = [g | {"capturable": own["capturable"]}
+              for g, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)]  # fmt: skip
+    return saved | {"param_groups": groups}
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
@@ -179,5 +186,6 @@ def adam(relaxation: Relaxation, config: SearchConfig) -> torch.optim.Optimizer 
     """Alpha's and beta's optimiser (weight decay is added to the gradient); None where nothing is learnt."""
     if not relaxation.rule.learns:
         return None
+    on_gpu = next(relaxation.parameters()).is_cuda
     return torch.optim.Adam(relaxation.parameters(), config.alpha_lr, betas=config.alpha_betas,
-                            weight_decay=config.alpha_weight_decay)  # fmt: skip
+                            weight_decay=config.alpha_weight_decay, capturable=config.capture and on_gpu)  # fmt: skip
