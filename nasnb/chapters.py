@@ -16,7 +16,7 @@ from typing import Any
 
 import nbformat
 
-from nasnb import __version__
+import nasnb
 from nasnb.config import PRESETS, SearchConfig, TrainConfig, nearest
 
 PACKAGE = Path(__file__).parent
@@ -242,7 +242,7 @@ def key(path: Path, values: Mapping[str, Any]) -> str:
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in _read(path).cells]
     files = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix in (".py", ".csv", ".npz"))
     package = [(str(p.relative_to(PACKAGE)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
-    whole = [cells, dict(values), __version__, package]
+    whole = [cells, dict(values), nasnb.__version__, package]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -85,6 +85,17 @@ def test_an_interrupted_search_ends_in_the_same_bits(name, data, tmp_path, monke
     assert differing(whole, result) == 0
 
 
+@pytest.mark.gpu
+def test_a_search_on_a_graphics_card_goes_on_there(data, tmp_path, monkeypatch):
+    cards = data.to("cuda")
+    result = interrupted(monkeypatch, {2, 4}, lambda: run_search(small("sgas"), cards, CONFIG, runs_dir=tmp_path))
+    state = result.state()
+    assert {tensor.device.type for tensor in tensors(state.state_dict()["net"]).values()} == {"cuda"}
+    assert all(torch.isfinite(parameter).all() for parameter in state.net.parameters())
+    assert result.record["device_kind"] == "cuda" and result.record["peak_memory_bytes"] > 0
+    assert result.record["deterministic"] is False and result.record["resumed"] == 2
+
+
 def test_an_interrupted_training_ends_in_the_same_bits(data, tmp_path, monkeypatch):
     space = METHODS["darts-1st"].space
     genotype = space.discretise({g: torch.rand(space.choices.shape(g)) for g in space.choices.groups})

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nasnb.runs.progress import duration
+from nasnb.runs.progress import duration, size
 from nasnb.runs.record import peak_memory
 
 TIMED = 3  # steps, after a first one that also warms up
@@ -52,6 +52,6 @@ class Timer:
         """Of time and memory."""
         seconds = (time.monotonic() - self.started) / max(1, self.count - 1)
         peak = peak_memory(self.device)
-        memory = f", {peak / 2**30:.1f} GiB of memory" if peak else ""
+        memory = f", {size(peak)} of memory" if peak else ""
         return (f"{self.name}: about {duration(seconds * self.steps)} for {self.steps} steps of "
                 f"{1000 * seconds:.0f} ms{memory}; validation and analyses come on top")  # fmt: skip

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nasnb import __version__
 from nasnb.runs.files import locked, read_arrays, read_json, runs_folder, sweep, write_arrays, write_json
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import duration, say
-from nasnb.runs.record import new_record, now, peak_memory
+from nasnb.runs.record import new_record, now, peak_memory, version
 
 
 def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]], *,
@@ -29,7 +28,7 @@ def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[
     identity = {
         "kind": kind,
         "method": _name(facts.get("method", "")),
-        "version": __version__,
+        "version": version(),
         "facts": describe(facts),
     }
     folder = runs_folder(runs_dir) / folder_name(identity)

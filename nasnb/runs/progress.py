@@ -29,6 +29,7 @@ class Progress:
     """`with Progress(total=, done=, label=) as progress`: advance it step by step, end with a sentence."""
 
     def __init__(self, *, total: int, done: int, label: str):
+        self.notes: dict[str, object] = {}
         self.file = _Output() if in_notebook() else sys.stderr
         self.bar = tqdm(total=total, initial=done, desc=label, file=self.file, ncols=WIDTH, mininterval=0.5,
                         leave=False, unit="step")  # fmt: skip
@@ -40,7 +41,12 @@ class Progress:
     def epoch(self, *, epoch: int, accuracy: float, steps_left: int) -> None:
         """An epoch done; the number of steps to come may have changed with it."""
         self.bar.total = self.bar.n + steps_left
-        self.bar.set_postfix({"epoch": epoch, "accuracy": f"{accuracy:.1f} %"}, refresh=False)
+        self.note(epoch=epoch, accuracy=f"{accuracy:.1f} %")
+
+    def note(self, **values: object) -> None:
+        """Shown behind the bar from now on."""
+        self.notes |= values
+        self.bar.set_postfix(self.notes, refresh=False)
 
     def end(self, sentence: str) -> None:
         """Replace the bar by its last word."""
@@ -77,3 +83,8 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def size(n_bytes: int) -> str:
+    """`1.3 GiB`."""
+    return f"{n_bytes / 2**30:.1f} GiB"

@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-
-from nasnb import __version__
 
 SCHEMA_VERSION = 1
 
@@ -87,7 +86,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Package, software and device, as they are now."""
     on_gpu = device.type == "cuda"
     return {
-        "version": __version__,
+        "version": version(),
         **commit(Path(__file__).parent),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -99,6 +98,14 @@ def environment(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "deterministic": device.type == "cpu" or torch.are_deterministic_algorithms_enabled(),
     }
+
+
+def version() -> str:
+    """Of the installed package."""
+    try:
+        return metadata.version("nasnb")
+    except metadata.PackageNotFoundError:  # a source tree that is not installed
+        return "0+unknown"
 
 
 @functools.cache

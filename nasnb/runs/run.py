@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nasnb import __version__
 from nasnb.config import SearchConfig, TrainConfig, to_dict
 from nasnb.runs import checkpoint
 from nasnb.runs.estimate import Timer, is_estimate_only
 from nasnb.runs.files import locked, read_json, runs_folder
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import say
-from nasnb.runs.record import commit
+from nasnb.runs.record import commit, version
 from nasnb.runs.result import Result, read_result
 from nasnb.runs.session import SAVE_EVERY, Session, Task, restore
 from nasnb.runs.signals import held_back
@@ -33,7 +32,7 @@ class Run:
             "method": method,
             "config": describe(to_dict(config)),
             "data": {"name": data.name, "checksum": data.checksum},
-            "version": __version__,
+            "version": version(),
             "facts": describe(facts),
         }
         self.name = folder_name(self.identity)

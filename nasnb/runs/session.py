@@ -12,7 +12,7 @@ import torch
 
 from nasnb.runs import checkpoint
 from nasnb.runs.files import sweep, write_json
-from nasnb.runs.progress import Progress, duration
+from nasnb.runs.progress import Progress, duration, size
 from nasnb.runs.record import environment, new_record, now, peak_memory
 from nasnb.runs.result import Finished, History, accuracy
 from nasnb.runs.signals import Pending
@@ -122,13 +122,15 @@ class Session:
     def _write_record(self, **changes: Any) -> None:
         seconds = self.before + time.monotonic() - self.started
         left = self.progress.seconds_left()
-        peaks = (peak_memory(self.run.device), self.record["peak_memory_bytes"])
+        peak = max(filter(None, (peak_memory(self.run.device), self.record["peak_memory_bytes"])), default=None)
+        if peak is not None:
+            self.progress.note(memory=size(peak))
         self.record |= {
             "epoch": len(self.history.rows),
             "seconds_left": None if left is None else round(left, 1),
             "seconds": round(seconds, 3),
             "device_hours": round(seconds / 3600, 6),
-            "peak_memory_bytes": max(filter(None, peaks), default=None),
+            "peak_memory_bytes": peak,
             "metrics": self.history.metrics(),
             "genotype": self.history.genotype(),
             **changes,
