@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -60,7 +61,7 @@ class SearchState:
         """The current learning rate of the weights."""
         return self.weight_optimizer.param_groups[0]["lr"]
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager:
         """The config's precision, for a `with`."""
         return autocast(self.train.images.device, self.config.precision)
 
