@@ -99,7 +99,7 @@ def _take(stream: Iterator, m: int, rounds: int) -> list[tuple[Tensor, Tensor]]:
 
 def fresh_batches(data: Data, *, split: Split | None = None, batch_size: int = 96, seed: int = 0,
                   augment: Augment | None = Augment()) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
-    """Full training batches without end, in a new order with every pass.
+    """Full training batches without end, in a new order with every pass; of the whole split where it is smaller.
 
     Confusion grows with the noise of the batches: compare networks at one batch size only.
     """

@@ -65,14 +65,15 @@ class Moments:
 
     def add(self, maps: Tensor) -> None:
         """More images: (maps, images, channels, height, width)."""
-        values = maps.double().permute(2, 0, 1, 3, 4).flatten(2)
+        values = maps.permute(2, 0, 1, 3, 4).flatten(2)
         if self.origin is None:
-            self.origin = values.mean(2, keepdim=True)
+            self.origin = values.mean(2, keepdim=True).double()
             self.sums = torch.zeros_like(self.origin)
-            self.products = values.new_zeros(*values.shape[:2], values.shape[1])
-        values = values - self.origin
-        self.sums += values.sum(2, keepdim=True)
-        self.products += values @ values.mT
+            self.products = self.origin.new_zeros(*values.shape[:2], values.shape[1])
+        for channel, origin in enumerate(self.origin):  # in double precision only one channel at a time
+            x = values[channel].double() - origin
+            self.sums[channel] += x.sum(1, keepdim=True)
+            self.products[channel] += x @ x.T
         self.count += values.shape[2]
 
     def covariances(self) -> np.ndarray:
