@@ -25,7 +25,7 @@ def small(method):
 
 SMALL = [small(method) for method in METHODS.values()]
 ELSEWHERE = [METHODS["darts-pt"].on("bench201"), METHODS["darts-1st"].on("bench201"), METHODS["darts-1st"].on("s1"),
-             small(METHODS["darts-pt"].on("s3")), small(METHODS["darts-pt-fixed-alpha"].on("s4"))]  # fmt: skip
+             small(METHODS["darts-pt"].on("s3")), small(METHODS["darts-1st"].on("s4"))]  # fmt: skip
 
 
 def config_of(method, **changes):
