@@ -79,8 +79,9 @@ class PartialFan(nn.Module):
 
     def forward(self, x: Tensor, routed: Routed, drop_path: float | Tensor = 0.0) -> list[Parts]:
         part = x.shape[1] // self.k
-        bypass = _passed(x[:, part:], self.stride)
-        outputs = self.inner(x[:, :part], routed, drop_path)
+        first, others = x.split([part, x.shape[1] - part], dim=1)  # unlike two slices, one copy on the way back
+        bypass = _passed(others, self.stride)
+        outputs = self.inner(first, routed, drop_path)
         scaled = [bypass] * len(outputs) if routed.edge_scale is None else [s * bypass for s in routed.edge_scale]
         # an edge with every candidate closed still lets the bypass through: closed means weight 0
         return [
