@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig
+from nasnb.methods import METHODS
 from nasnb.runs import Finished, Run, Task, checkpoint, compare, estimate, files, find_runs, run_once
 from nasnb.runs.identity import describe, digest, folder_name
 from nasnb.runs.progress import duration
@@ -121,6 +122,10 @@ def test_description_looks_into_closures_partials_and_dataclasses():
     assert describe(Toy(torch.ones(1)).state_dict) != describe(Toy(torch.zeros(1)).state_dict)
     with pytest.raises(TypeError, match="cannot tell what determines"):
         describe(object())
+
+
+def test_every_method_has_a_description_of_its_own():
+    assert len({digest(describe(replace(method, name=""))) for method in METHODS.values()}) == len(METHODS)
 
 
 def of_notebook(source: str):
