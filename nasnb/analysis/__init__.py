@@ -6,6 +6,8 @@ Every name below is imported with its module only when it is asked for: `from na
 from importlib import import_module
 
 _HOME = {
+    "annealing": ("time_between_improvements",),
+    "blocks": ("operation_layers", "operation_sizes"),
     "correlations": ("Interval", "correlation_with_interval"),
     "decisions": ("agreement", "discretisation_accuracy", "worth_of_edge"),
     "dominance": ("skip_dominance", "skip_gap", "skip_share"),
@@ -59,6 +61,7 @@ _HOME = {
     ),
     "shuffling": ("edge_shuffling", "layer_shuffling", "shuffling_summary", "swappable", "swapped_edges"),
     "stacks": ("prepare_stack", "resnet", "vgg16"),
+    "weighting": ("alpha_gradient_of", "softmax_of", "weighting_gradients"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -1,5 +1,6 @@
 """Figures as functions of data: each takes plain arrays or tables, draws on an Axes and computes nothing else."""
 
+from nasnb.plots.bands import plot_bands
 from nasnb.plots.cells import draw_cell, draw_cells, draw_choices, draw_path
 from nasnb.plots.curves import (
     alpha_table,
@@ -29,6 +30,7 @@ __all__ = [
     "plot_alpha",
     "plot_alpha_heatmap",
     "plot_band",
+    "plot_bands",
     "plot_dendrogram",
     "plot_matrices",
     "plot_matrix",
