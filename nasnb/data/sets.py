@@ -70,7 +70,7 @@ class Data:
         return replace(self, train=self.train.to(device), test=self.test.to(device))
 
     def resized(self, side: int | None) -> Data:
-        """The set at side x side pixels (antialiased), named `name@side`; itself where it has that size or side is None."""
+        """The set at side x side pixels (antialiased), named `name@side`; None keeps the size."""
         if side is None or self.image_size[1:] == (side, side):
             return self
         if side < 8:
