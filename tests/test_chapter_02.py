@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from nasnb.analysis.annealing import middle, time_between_improvements
 from nasnb.analysis.blocks import operation_layers, operation_sizes
+from nasnb.analysis.capacity import capacity_over_time
 from nasnb.analysis.weighting import alpha_gradient_of, softmax_of, weighting_gradients
 from nasnb.data import load
 from nasnb.methods import METHODS
@@ -19,6 +20,8 @@ from nasnb.ops import DARTS_OPS
 from nasnb.plots.bands import plot_bands
 from nasnb.relaxation import max_w, softmax
 from nasnb.search import begin
+from nasnb.spaces.hypercuboid import HyperCuboid
+from nasnb.spaces.paths import handmade_path
 from nasnb.spaces.sharp import sharp_ops
 
 floats = st.floats(-3, 3)
@@ -79,6 +82,26 @@ def test_closed_form_in_a_supernet(rule):
     assert table.groupby(["group", "edge"]).leads.sum().eq(1).all()
     assert table.groupby(["group", "edge"]).weight.sum().tolist() == pytest.approx([1.0] * 28, abs=1e-5)
     assert all(torch.equal(before[name], tensor) for name, tensor in state.net.state_dict().items())
+
+
+# --- capacity ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", [softmax, max_w], ids=lambda rule: rule.name)
+def test_capacity_of_a_grid_that_goes_from_even_to_pools(rule):
+    grid = HyperCuboid("tiny", widths=(2, 4), strides=(1, 2), features=4)
+    pools = torch.tensor([[0.0, 20.0] * 4])  # convolution, pool, convolution, ...
+    alphas = [torch.zeros(1, 8), pools]
+    weights = {f"stage {i}": np.stack([rule.weigh(a, a == a).numpy() for a in alphas]) for i in range(2)}
+    paths = [handmade_path(grid), handmade_path(grid, convolution="max_pool_3x3")]
+    table = capacity_over_time(grid, weights, paths, channels=2, cells=None, classes=3)
+    assert table.epoch.tolist() == [1, 2]
+    np.testing.assert_allclose(table.free_weight, [50, 100], atol=1e-3)
+    assert table.free_picks.tolist() == [50, 100]
+    np.testing.assert_allclose(table.entropy, [1, np.log(4) / np.log(8)], atol=1e-4)
+    np.testing.assert_allclose(table.gap, [0, 0], atol=1e-5)
+    assert table.expected[0] == pytest.approx(1) and table.expected[1] < 0.5
+    assert table.derived[1] < table.derived[0]
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from importlib import import_module
 _HOME = {
     "annealing": ("time_between_improvements",),
     "blocks": ("operation_layers", "operation_sizes"),
+    "capacity": ("capacity_over_time",),
     "correlations": ("Interval", "correlation_with_interval"),
     "decisions": ("agreement", "discretisation_accuracy", "worth_of_edge"),
     "dominance": ("skip_dominance", "skip_gap", "skip_share"),
