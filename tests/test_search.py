@@ -313,7 +313,9 @@ def test_presets_and_unknown_parameters():
 
 
 def test_the_finite_difference_tends_to_the_exact_gradient_as_its_radius_shrinks():
-    found = hypergradient_errors(METHOD, tiny_data(), TINY, radii=(1e-2, 1e-6), batches=1)["errors"]
+    found = hypergradient_errors(METHOD, tiny_data(), TINY, radii=(1e-2, 1e-6), batches=1, dtype=torch.float64)[
+        "errors"
+    ]
     error = found[found.measure == "relative error"].set_index("gradient").value
     assert error["radius 1e-06"] < 1e-3 < error["first order"]
     assert error["radius 1e-06"] < error["radius 0.01"]

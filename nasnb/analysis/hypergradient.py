@@ -16,19 +16,20 @@ from nasnb.search import begin
 from nasnb.search.steps import alpha_gradient, exact_unrolled_gradient, unrolled_gradient
 
 
-def hypergradient_errors(method, data: Data, config: SearchConfig, *, radii: Sequence[float], batches: int) -> dict:
-    """Errors of the gradient estimates at the start of a search, in double precision, without momentum yet.
+def hypergradient_errors(method, data: Data, config: SearchConfig, *, radii: Sequence[float], batches: int,
+                         dtype: torch.dtype = torch.float32) -> dict:  # fmt: skip
+    """Errors of the gradient estimates at the start of a search, in `dtype`, without momentum yet.
 
     Returns {"errors": table of gradient, batch, measure ("relative error" or "cosine") and value}. A radius is how far
     the finite difference moves the weights (DARTS, equation 8; published: 0.01).
     """
     state = begin(method, data, replace(config, precision="float32"))
-    state.net.double(), state.relaxation.double()
+    state.net.to(dtype), state.relaxation.to(dtype)
     train = state.batches(state.train, "train", 0)
     valid = state.batches(state.valid, "valid 0", 0)
     rows = []
     for number, pair in zip(range(batches), zip(train, valid, strict=False), strict=False):
-        pair = [(images.double(), labels) for images, labels in pair]
+        pair = [(images.to(dtype), labels) for images, labels in pair]
         exact = _flat(exact_unrolled_gradient(state, *pair))
         estimates = {"first order": _flat(alpha_gradient(state, *pair))}
         for radius in radii:
