@@ -28,6 +28,7 @@ _HOME = {
         "stopping_record",
     ),
     "multicollinearity": ("duplicated", "flipped", "joined", "toy_search"),
+    "norms": ("FILTERS", "Filtered", "filtered", "rescaled_norms"),
     "operators": (
         "Correlation",
         "comembership",
@@ -40,6 +41,17 @@ _HOME = {
         "representatives",
     ),
     "proposition": ("grid_minimum", "optimal_mixture", "proposition_check", "proposition_summary"),
+    "rank_history": (
+        "before_and_after",
+        "cells_by_rank",
+        "choice_over_time",
+        "in_turn",
+        "largest_weights",
+        "lowest_ranked",
+        "rank_history",
+        "recorded_ranks",
+        "unmoved_share",
+    ),
     "ranks": (
         "candidate_convolutions",
         "last_convolutions",

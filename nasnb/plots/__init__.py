@@ -13,8 +13,9 @@ from nasnb.plots.curves import (
     plot_skip_dominance,
     plot_small_multiples,
 )
-from nasnb.plots.distributions import plot_paired_bars, plot_ridges, plot_scatter_with_correlation
+from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
 from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
+from nasnb.plots.ranks import plot_before_after, plot_estimates, plot_filters, plot_ridge_panels
 from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "draw_cells",
     "draw_choices",
     "draw_path",
+    "draw_ridges",
     "op_colours",
     "op_label",
     "op_legend",
@@ -31,13 +33,17 @@ __all__ = [
     "plot_alpha_heatmap",
     "plot_band",
     "plot_bands",
+    "plot_before_after",
     "plot_dendrogram",
+    "plot_estimates",
+    "plot_filters",
     "plot_matrices",
     "plot_matrix",
     "plot_metrics",
     "plot_paired_bars",
     "plot_points_with_spread",
     "plot_published_vs_measured",
+    "plot_ridge_panels",
     "plot_ridges",
     "plot_scatter_with_correlation",
     "plot_schedule",

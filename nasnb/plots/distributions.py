@@ -23,16 +23,23 @@ def plot_ridges(values_by_group: Mapping[str, Sequence[float]], *, label: str, l
     Raises ValueError for values up to 0 on a logarithmic axis.
     """
     fig, ax = plt.subplots(figsize=(WIDTH, 0.8 + 0.5 * len(values_by_group)))
-    names = []
+    counts = draw_ridges(ax, values_by_group, log=log)
+    names = [f"{_words(group)}\nn = {n}" for group, n in counts.items()]
+    ax.set_yticks(range(len(names)), names, multialignment="right")
+    ax.set_xlabel(label)
+    return fig
+
+
+def draw_ridges(ax: Axes, values_by_group: Mapping[str, Sequence[float]], *, log: bool = False) -> dict[str, int]:
+    """The rows of `plot_ridges` on axes of your own, without names; how many finite values each group has."""
+    counts = {}
     for row, (group, values) in enumerate(values_by_group.items()):
         values = _finite(values, group, positive=log)
-        colour = _colour(group, row)
-        _ridge(ax, values, row, colour, log)
-        names.append(f"{_words(group)}\nn = {len(values)}")
-    ax.set_yticks(range(len(names)), names, multialignment="right")
-    ax.set(xlabel=label, ylim=(len(names) - 0.55, -0.95), xscale="log" if log else "linear")
+        _ridge(ax, values, row, _colour(group, row), log)
+        counts[group] = len(values)
+    ax.set(ylim=(len(counts) - 0.55, -0.95), xscale="log" if log else "linear")
     ax.tick_params(axis="y", length=0)
-    return fig
+    return counts
 
 
 def plot_scatter_with_correlation(x: Sequence[float], y: Sequence[float], *, groups: Sequence[str] | None = None,
