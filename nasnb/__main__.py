@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -67,6 +69,12 @@ def _run(arguments: argparse.Namespace) -> int:
         print(chapters.estimate(path, values))
         return 0
     output = arguments.output or Path("build") / path.name
+    if "LOCAL_RANK" in os.environ:  # one of several processes that torchrun started
+        chapters.take_own_device(int(os.environ["LOCAL_RANK"]))
+        if int(os.environ["RANK"]) > 0:
+            with tempfile.TemporaryDirectory() as folder:
+                chapters.execute(path, Path(folder) / path.name, values)
+            return 0
     seconds = chapters.execute(path, output, values)
     print(f"{output}: executed in {seconds:.0f} s")
     return 0

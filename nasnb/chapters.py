@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import signal
 import tempfile
 import time
@@ -209,6 +210,13 @@ def _signals_forwarded() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def take_own_device(number: int) -> None:
+    """Let this process and its kernels see only the graphics card of that number, if there is one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = [str(number)] if visible is None else visible.split(",")[number : number + 1]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
 
 
 def estimate(path: Path, values: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
+from nasnb.distributed import drawn_for
 from nasnb.ops import Builder
 from nasnb.stacked import Source
 
@@ -149,4 +150,5 @@ def dropped(x: Tensor, probability: float | Tensor, training: bool) -> Tensor:
     if not training or (isinstance(probability, float | int) and probability == 0):
         return x
     keep = 1 - probability
-    return x / keep * torch.rand(x.shape[0], 1, 1, 1, device=x.device, dtype=torch.float32).lt(keep).to(x.dtype)
+    draws = drawn_for(len(x), lambda n: torch.rand(n, 1, 1, 1, device=x.device, dtype=torch.float32))
+    return x / keep * draws.lt(keep).to(x.dtype)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nasnb.distributed import is_shared
+
 Batch = tuple[Tensor, Tensor]
 NextBatch = Callable[[], Batch]
 Result = tuple[Tensor, ...]
@@ -17,7 +19,8 @@ Step = Callable[[Any, Batch, NextBatch], Result]  # (state, batch, next validati
 
 def captured(step: Step, state: Any) -> Step:
     """The step itself, or for the state of a search or a training on a GPU that wants it, a `Captured` of it."""
-    return Captured(step) if state.config.capture and state.train.images.is_cuda else step
+    wanted = state.config.capture and state.train.images.is_cuda and not is_shared()
+    return Captured(step) if wanted else step
 
 
 def run_beside(compute: Callable[[], Result]) -> Result:

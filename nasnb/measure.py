@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasnb.architecture import Choices
 from nasnb.data import Data, Split, batches
+from nasnb.distributed import apart, dealt, total
 from nasnb.fanout import FanOut
 from nasnb.stacked import Source, StackedConv
 
@@ -43,7 +44,7 @@ class Tally:
         """Count a batch; `loss` is its mean."""
         correct = (logits.argmax(1) == labels).sum()
         n = torch.full_like(correct, len(labels))
-        self.sums += torch.stack([loss.detach().double() * len(labels), correct.double(), n.double()])
+        self.sums += total(torch.stack([loss.detach().double() * len(labels), correct.double(), n.double()]))
 
     def score(self) -> Score:
         """Means so far; NaN if nothing was counted."""
@@ -55,11 +56,14 @@ class Tally:
 def evaluate(forward: Callable[[Tensor], Tensor], split: Split, data: Data, *, batch_size: int = 256) -> Score:
     """Score of `forward(images) -> logits` on a split, unaugmented. The caller chooses the network's mode."""
     tally = Tally(split.images.device)
-    for images, labels in batches(
+    mine = dealt(batches(
         split, batch_size, mean=data.mean, std=data.std, seed=0, purpose="evaluate", epoch=0, shuffle=False
-    ):
-        logits = forward(images).float()
-        tally.add(F.cross_entropy(logits, labels), logits, labels)
+    ))  # fmt: skip
+    with apart():
+        for images, labels in mine:
+            logits = forward(images).float()
+            tally.add(F.cross_entropy(logits, labels), logits, labels)
+    total(tally.sums)
     return tally.score()
 
 

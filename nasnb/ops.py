@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasnb.distributed import drawn_for
 from nasnb.stacked import Source, StackedConv, StackedNorm, repeated
 
 Builder = Callable[..., nn.Module]
@@ -188,7 +189,8 @@ class Noise(nn.Module):
     def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
         x = source.x[:, :, :: self.stride, :: self.stride]
         edges = self.edges if open is None else len(open)
-        noise = torch.randn_like(repeated(x, edges))
+        like = repeated(x, edges)
+        noise = drawn_for(len(x), lambda n: torch.randn_like(torch.cat([like] * (n // len(x)))))
         if scale is None:
             return noise
         return noise * scale.to(noise.dtype).repeat_interleave(x.shape[1]).view(1, -1, 1, 1)

@@ -10,6 +10,7 @@ from typing import Any
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.data import Data
+from nasnb.distributed import together
 from nasnb.methods import Method
 from nasnb.runs import Finished, Result, Run, Task
 from nasnb.search import SearchState, begin, search
@@ -40,7 +41,8 @@ def run_search(method: Method, data: Data, config: SearchConfig, *, runs_dir: st
     run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)
     first = after.state if after else lambda: begin(method, data, config)
-    return run.finish(Task(first, epochs, n_epochs, search_steps))
+    with together():
+        return run.finish(Task(first, epochs, n_epochs, search_steps))
 
 
 def _check_fits(method: Method, after: Result) -> None:
@@ -66,6 +68,6 @@ def run_training(space: Space, genotype: Genotype, data: Data, config: TrainConf
 
     facts = {"space": space, "genotype": genotype, **network}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
-    return run.finish(
-        Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, train_steps)
-    )
+    task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, train_steps)
+    with together():
+        return run.finish(task)

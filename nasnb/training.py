@@ -15,6 +15,7 @@ from torch import Tensor
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches
+from nasnb.distributed import average_gradients, check_shares, share
 from nasnb.graph import captured
 from nasnb.measure import Score, Tally, evaluate, statistics
 from nasnb.memory import explained
@@ -172,9 +173,11 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
     augment = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy)
     state.net.train()
     update = captured(lambda state, batch, _: _update(state, *batch), state)
-    for images, labels in batches(state.train, c.batch_size, mean=state.data.mean, std=state.data.std, seed=c.seed,
+    check_shares(len(state.train), c.batch_size)
+    for whole in batches(state.train, c.batch_size, mean=state.data.mean, std=state.data.std, seed=c.seed,
                                   purpose="train", epoch=state.epoch, augment=augment, start=state.step):  # fmt: skip
         reseed(c.seed, "step", state.epoch, state.step)
+        images, labels = share(whole)
         loss, logits = update(state, (images, labels), None)
         state.tally.add(loss, logits, labels)
         state.step += 1
@@ -201,6 +204,7 @@ def _update(state: TrainState, images: Tensor, labels: Tensor) -> tuple[Tensor, 
         loss = loss + c.auxiliary_weight * extra
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    average_gradients(net)
     if c.clip is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), c.clip)
     state.optimizer.step()

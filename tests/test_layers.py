@@ -9,11 +9,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "nasnb"
 
 # From the bottom up. A module may import from its own layer and from those below.
 LAYERS = [
-    {"architecture", "config", "randomness", "genotypes", "published"},
+    {"architecture", "config", "randomness", "distributed", "genotypes", "published"},
     {"ops", "stacked", "kernels", "precision", "graph", "spectral", "data", "schedules"},
     {"relaxation", "fanout", "networks", "mixes", "measure", "memory"},
     {"spaces"},
-    {"search", "training"},
+    {"search", "training", "transfer"},
     {"analysis"},
     {"methods"},
     {"running"},

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nasnb.distributed import first_alone
 from nasnb.runs.files import locked, read_arrays, read_json, runs_folder, sweep, write_arrays, write_json
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import duration, say
@@ -32,6 +33,11 @@ def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[
         "facts": describe(facts),
     }
     folder = runs_folder(runs_dir) / folder_name(identity)
+    with first_alone():
+        return _computed(folder, identity, compute)
+
+
+def _computed(folder: Path, identity: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     if (folder / "record.json").exists() and read_json(folder / "record.json")["state"] == "finished":
         say(f"{folder.name}: loaded, nothing computed")
         return _read(folder)

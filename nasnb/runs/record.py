@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from nasnb.distributed import is_shared, n_processes
+
 SCHEMA_VERSION = 1
 
 SCHEMA: Mapping[str, str] = {
@@ -33,7 +35,7 @@ SCHEMA: Mapping[str, str] = {
     "cuda": "the version that torch was built with; null without",
     "cudnn": "its version; null if not used",
     "system": "Linux, Darwin or Windows",
-    "device": "name of the processor or graphics card",
+    "device": "name of the processor or graphics card, after `2 x` where two of them shared every batch",
     "device_kind": "cpu, cuda, ...",
     "threads": "of the processor that torch used",
     "deterministic": "true: the same run on this kind of device, with as many threads, gives the same bits",
@@ -93,7 +95,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if on_gpu else None,
         "system": platform.system(),
-        "device": torch.cuda.get_device_name(device) if on_gpu else _cpu_name(),
+        "device": f"{n_processes()} x " * is_shared() + (torch.cuda.get_device_name(device) if on_gpu else _cpu_name()),
         "device_kind": device.type,
         "threads": torch.get_num_threads(),
         "deterministic": device.type == "cpu" or torch.are_deterministic_algorithms_enabled(),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasnb.config import SearchConfig, TrainConfig, to_dict
+from nasnb.distributed import any_says, first_says, rank
 from nasnb.runs import checkpoint
 from nasnb.runs.estimate import Timer, is_estimate_only
 from nasnb.runs.files import locked, read_json, runs_folder
@@ -15,7 +16,7 @@ from nasnb.runs.progress import say
 from nasnb.runs.record import commit, version
 from nasnb.runs.result import Result, read_result
 from nasnb.runs.session import SAVE_EVERY, Session, Task, restore
-from nasnb.runs.signals import held_back
+from nasnb.runs.signals import Pending, held_back
 
 
 class Run:
@@ -45,15 +46,18 @@ class Run:
         SIGINT and SIGTERM save the state at the next step before they act. Raises RuntimeError if another process is
         at it, OSError if the folder cannot be written, and whatever the computation raises; the last checkpoint stays.
         """
-        if self.is_finished():
+        if first_says(self.is_finished()):
             say(f"{self.name}: loaded{self._made_elsewhere()}, nothing computed")
         elif is_estimate_only():
             self._estimate(task)
+        elif rank() > 0:
+            self._follow(task)
         else:
             state = task.begin()  # before the folder is made: a mistake in the config leaves nothing behind
             with locked(self.folder), held_back() as pending:
-                if not self.is_finished():  # another process may have ended it just now
+                if not first_says(self.is_finished()):  # another process may have ended it just now
                     Session(self, task, state, pending=pending, save_every=save_every).work()
+            first_says(None)  # the folder is whole
         return read_result(self.folder, lambda: self._rebuild(task))
 
     def is_finished(self) -> bool:
@@ -82,6 +86,19 @@ class Run:
         for _ in task.epochs(state, timer):
             pass
 
+    def _follow(self, task: Task) -> None:
+        """Take the same steps as process 0 (see nasnb.distributed), which alone writes."""
+        state = task.begin()
+        if not first_says(None):
+            first_says(None)  # the checkpoints are in order
+            saved = checkpoint.load(self.folder, name=self.name, device=self.device)
+            if saved:
+                restore(state, saved, self.folder)
+            with held_back() as pending:
+                for _ in task.epochs(state, lambda _: _stop_together(pending)):
+                    pass
+        first_says(None)
+
     def _rebuild(self, task: Task) -> Any:
         saved = checkpoint.load(self.folder, name=self.name, device=self.device)
         if saved is None:
@@ -89,3 +106,8 @@ class Run:
         state = task.begin()
         restore(state, saved, self.folder)
         return state
+
+
+def _stop_together(pending: Pending) -> None:
+    if any_says(pending.signal is not None):
+        raise KeyboardInterrupt

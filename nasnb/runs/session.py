@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from nasnb.distributed import any_says, first_says, n_processes
 from nasnb.runs import checkpoint
 from nasnb.runs.files import sweep, write_json
 from nasnb.runs.progress import Progress, duration, size
@@ -42,6 +43,7 @@ class Session:
         self.run, self.task, self.state, self.pending, self.save_every = run, task, state, pending, save_every
         sweep(run.folder)
         saved = checkpoint.load(run.folder, name=run.name, device=run.device)
+        first_says(None)  # the others may read the checkpoint now
         self.history = restore(state, saved, run.folder) if saved else History.empty()
         self.record = self._first_record(resumed=saved is not None)
         # seconds of earlier processes: in all, and in the epoch that this one goes on with
@@ -81,7 +83,7 @@ class Session:
     def _after_step(self, state: Any) -> None:
         self.progress.advance()
         time_ = time.monotonic()
-        if self.pending.signal is not None:
+        if any_says(self.pending.signal is not None):
             self._save()
             raise KeyboardInterrupt
         if time_ - self.saved_at >= self.save_every:
@@ -129,7 +131,7 @@ class Session:
             "epoch": len(self.history.rows),
             "seconds_left": None if left is None else round(left, 1),
             "seconds": round(seconds, 3),
-            "device_hours": round(seconds / 3600, 6),
+            "device_hours": round(n_processes() * seconds / 3600, 6),
             "peak_memory_bytes": peak,
             "metrics": self.history.metrics(),
             "genotype": self.history.genotype(),

@@ -14,6 +14,7 @@ from torch.func import functional_call
 
 from nasnb.config import SearchConfig
 from nasnb.data import Augment, Data, Split, batches, split
+from nasnb.distributed import check_shares, share
 from nasnb.measure import Tally
 from nasnb.networks import Weights
 from nasnb.precision import autocast
@@ -94,8 +95,10 @@ class SearchState:
         """Shuffled, augmented batches of one pass, from batch `start` on."""
         c = self.config
         how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy) if augment else None
-        return batches(part, self.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
-                       epoch=epoch, augment=how, start=start)  # fmt: skip
+        check_shares(len(part), self.batch_size)
+        whole = batches(part, self.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
+                        epoch=epoch, augment=how, start=start)  # fmt: skip
+        return map(share, whole)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain containers and tensors: loads with weights_only=True."""

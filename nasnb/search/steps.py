@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasnb.distributed import average_gradients, averaged
 from nasnb.search.state import Batch, SearchState
 
 NextBatch = Callable[[], Batch]
@@ -47,7 +48,7 @@ def one_level() -> Step:
         logits = state.logits(train[0], state.relaxation())
         loss = F.cross_entropy(logits, train[1])
         alphas, weights = list(state.relaxation.parameters()), list(state.net.parameters())
-        gradients = torch.autograd.grad(loss, alphas + weights, allow_unused=True)
+        gradients = averaged(torch.autograd.grad(loss, alphas + weights, allow_unused=True))
         for weight, gradient in zip(weights, gradients[len(alphas) :], strict=True):
             weight.grad = gradient
         torch.nn.utils.clip_grad_norm_(weights, state.config.clip)
@@ -64,6 +65,7 @@ def update_weights(state: SearchState, batch: Batch, weights: Mapping[str, Tenso
     loss = F.cross_entropy(logits, batch[1])
     state.weight_optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    average_gradients(state.net)
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), state.config.clip)
     state.weight_optimizer.step()
     return loss.detach(), logits.detach()
@@ -86,7 +88,7 @@ def alpha_gradient(state: SearchState, train: Batch, valid: Batch) -> list[Tenso
     loss = state.loss(valid, state.relaxation())
     gradients = torch.autograd.grad(loss, list(state.relaxation.parameters()))
     state.net.requires_grad_(True)
-    return list(gradients)
+    return averaged(gradients)
 
 
 def unrolled_gradient(state: SearchState, train: Batch, valid: Batch, *, radius: float = 0.01) -> list[Tensor]:
@@ -102,7 +104,7 @@ def unrolled_gradient(state: SearchState, train: Batch, valid: Batch, *, radius:
     sides = []
     for sign in (1, -1):
         moved = {name: (p + sign * distance * v[name]).detach() for name, p in params.items()}
-        sides.append(torch.autograd.grad(state.loss_at(moved, train), alphas))
+        sides.append(averaged(torch.autograd.grad(state.loss_at(moved, train), alphas)))
     return [d - state.lr * (p - m) / (2 * distance) for d, p, m in zip(direct, *sides, strict=True)]
 
 
@@ -114,14 +116,14 @@ def exact_unrolled_gradient(state: SearchState, train: Batch, valid: Batch) -> l
     live = {name: p.detach().requires_grad_() for name, p in params.items()}
     gradients = torch.autograd.grad(state.loss_at(live, train), list(live.values()), create_graph=True)
     product = sum((g * v[name]).sum() for g, name in zip(gradients, live, strict=True))
-    mixed = torch.autograd.grad(product, alphas)
+    mixed = averaged(torch.autograd.grad(product, alphas))
     return [d - state.lr * m for d, m in zip(direct, mixed, strict=True)]
 
 
 def _one_step_ahead(state: SearchState, train: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights, and what one SGD step on the training batch (with momentum and decay, unclipped) makes them."""
     params = dict(state.net.named_parameters())
-    gradients = torch.autograd.grad(state.loss(train, state.weights()), list(params.values()))
+    gradients = averaged(torch.autograd.grad(state.loss(train, state.weights()), list(params.values())))
     c, optimizer = state.config, state.weight_optimizer
     ahead = {}
     for (name, p), g in zip(params.items(), gradients, strict=True):
@@ -135,5 +137,5 @@ def _gradients_ahead(state: SearchState, valid: Batch, ahead: dict[str, Tensor])
     """Gradients of the validation loss at the unrolled weights: for alpha, and by name for the weights."""
     ahead = {name: p.requires_grad_() for name, p in ahead.items()}
     alphas = list(state.relaxation.parameters())
-    gradients = torch.autograd.grad(state.loss_at(ahead, valid), alphas + list(ahead.values()))
-    return list(gradients[: len(alphas)]), dict(zip(ahead, gradients[len(alphas) :], strict=True))
+    gradients = averaged(torch.autograd.grad(state.loss_at(ahead, valid), alphas + list(ahead.values())))
+    return gradients[: len(alphas)], dict(zip(ahead, gradients[len(alphas) :], strict=True))
