@@ -20,7 +20,7 @@ LAYERS = {
         *("nasnb.relaxation", "nasnb.fanout", "nasnb.mixes", "nasnb.networks", "nasnb.measure", "nasnb.memory"),
     ],
     "Spaces": ["nasnb.spaces*"],
-    "Search and training": ["nasnb.search*", "nasnb.training", "nasnb.transfer"],
+    "Search and training": ["nasnb.search*", "nasnb.training", "nasnb.transfer*"],
     "Analysis and methods": ["nasnb.analysis*", "nasnb.methods"],
     "Runs, plots and tools": ["nasnb.runs*", "nasnb.plots*", "nasnb.*"],
 }
