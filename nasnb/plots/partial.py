@@ -19,7 +19,7 @@ def plot_processed(counts: Mapping[str, np.ndarray]) -> Figure:
     """By title, (nodes + 1, channels): how many mixtures each channel has gone through. One panel per title."""
     fig, axes = plt.subplots(len(counts), 1, figsize=(WIDTH, 1.75 * len(counts)), sharex=True, squeeze=False)
     top = max(int(values.max()) for values in counts.values())
-    colours = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.0, 0.75, top + 1)))
+    colours = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.0, 0.55, top + 1)))
     for ax, (title, values) in zip(axes.flat, counts.items(), strict=True):
         ax.imshow(values, cmap=colours, vmin=-0.5, vmax=top + 0.5, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
@@ -44,7 +44,7 @@ def plot_edge_weights(table: pd.DataFrame) -> Figure:
             ax.plot(line.epoch, line.weight, color=SERIES[source % len(SERIES)],
                     marker=SERIES_MARKERS[source % len(SERIES_MARKERS)], markersize=3.5)  # fmt: skip
         ax.axhline(1 / lines.source.nunique(), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-        ax.set_title(f"into node {node}")
+        ax.set_title(f"into state {node}")
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4))
     for ax in axes.flat[len(nodes) :]:
