@@ -12,6 +12,7 @@ _HOME = {
     "correlations": ("Interval", "correlation_with_interval"),
     "decisions": ("agreement", "discretisation_accuracy", "worth_of_edge"),
     "dominance": ("skip_dominance", "skip_gap", "skip_share"),
+    "families": ("Contrast", "contrast", "correlation_views", "published_correlation", "similarity_tree"),
     "fans": ("Fan", "Place", "fans_of", "places", "watching"),
     "gradients": ("Confusion", "confusion_of", "fresh_batches", "gradient_confusion", "matching_depth"),
     "hessian": ("alpha_hessian", "dominant_eigenvalue"),
@@ -87,6 +88,7 @@ _HOME = {
     ),
     "shuffling": ("edge_shuffling", "layer_shuffling", "shuffling_summary", "swappable", "swapped_edges"),
     "stacks": ("prepare_stack", "resnet", "vgg16"),
+    "standalone": ("FirstEdge", "with_first_edge"),
     "weighting": ("alpha_gradient_of", "softmax_of", "weighting_gradients"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
