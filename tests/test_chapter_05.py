@@ -16,7 +16,7 @@ from nasnb.analysis.rank_history import (
     choice_over_time,
     in_turn,
     largest_weights,
-    rank_history,
+    ranks_over_epochs,
     recorded_ranks,
     unmoved_share,
 )
@@ -43,7 +43,7 @@ def states():
 
 
 def test_ranks_before_and_after_every_epoch(states):
-    history = rank_history(states["msr-darts"])
+    history = ranks_over_epochs(states["msr-darts"])
     assert history.epoch.unique().tolist() == [0, 1, 2]
     assert len(history) == 3 * 3 * 14 * 4
     assert history["rank"].between(1, 16).all()
@@ -67,15 +67,15 @@ def test_the_last_cells_are_those_that_the_search_rules_give(states):
 def test_a_resumed_hook_remembers_nothing_twice(states):
     state = states["msr-darts"].copied()
     recorded_ranks()(state)
-    pd.testing.assert_frame_equal(rank_history(state), rank_history(states["msr-darts"]))
+    pd.testing.assert_frame_equal(ranks_over_epochs(state), ranks_over_epochs(states["msr-darts"]))
 
 
 def test_published_mixing_leaves_candidates_untrained(states):
     """Softmax of minus ranks in the hundreds is one-hot: what weighs nothing does not learn."""
     published = states["msr-darts-published-code"]
-    assert unmoved_share(rank_history(states["msr-darts"])) < 0.1
-    assert unmoved_share(rank_history(published)) > 0.4
-    weights = largest_weights(rank_history(published, "published"))
+    assert unmoved_share(ranks_over_epochs(states["msr-darts"])) < 0.1
+    assert unmoved_share(ranks_over_epochs(published)) > 0.4
+    weights = largest_weights(ranks_over_epochs(published, "published"))
     last = weights[weights.epoch == 2].set_index(["group", "block", "edge"]).weight
     for name, used in published.extra["cell_weights"].items():
         group, _, block = name.rpartition("/")
@@ -84,13 +84,13 @@ def test_published_mixing_leaves_candidates_untrained(states):
 
 def test_refusals(states):
     with pytest.raises(ValueError, match="unknown reading 'operators' of stable ranks; known: operator"):
-        rank_history(states["msr-darts"], "operators")
+        ranks_over_epochs(states["msr-darts"], "operators")
     with pytest.raises(ValueError, match="cannot choose by 'largest'; known: minimum"):
         cells_by_rank(states["msr-darts"], choose="largest")
     method = METHODS["msr-darts"]
     fresh = begin(method, states["msr-darts"].data, method.at("smoke"))
     with pytest.raises(ValueError, match="recorded no ranks; give it hook=recorded_ranks"):
-        rank_history(fresh)
+        ranks_over_epochs(fresh)
 
 
 def history_by_hand(ranks):
@@ -159,7 +159,7 @@ def test_figures_show_what_they_are_given(states):
     image = torch.rand(6, 6)
     fig = plots.plot_filters(filtered(image, {"blur": torch.ones(3, 3)}))
     assert fig.axes[3].get_title(loc="left").startswith("stable rank ")
-    history = rank_history(states["msr-darts"])
+    history = ranks_over_epochs(states["msr-darts"])
     fig = plots.plot_ridge_panels(history, "rank", rows="op", panels="epoch", label="rank", names={"sep_conv_3x3": "a"})
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["0", "1", "2"]
     assert fig.axes[0].get_yticklabels()[list(history.op.unique()).index("sep_conv_3x3")].get_text() == "a"

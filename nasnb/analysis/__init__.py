@@ -62,7 +62,7 @@ _HOME = {
         "in_turn",
         "largest_weights",
         "lowest_ranked",
-        "rank_history",
+        "ranks_over_epochs",
         "recorded_ranks",
         "unmoved_share",
     ),

@@ -43,7 +43,7 @@ def in_turn(*hooks: Hook) -> Hook:
     return hook
 
 
-def rank_history(state: SearchState, reading: str = "kernel") -> pd.DataFrame:
+def ranks_over_epochs(state: SearchState, reading: str = "kernel") -> pd.DataFrame:
     """What `recorded_ranks` remembered: epoch (0 before training), group, block, edge (row of alpha), source, op, rank.
 
     Raises ValueError for a search that recorded none, or an unknown reading.
