@@ -1,4 +1,4 @@
-"""The command line: run a chapter, make the book's chapters, list runs, compare two."""
+"""The command line: run a chapter or a sweep, make the book's chapters, list runs, compare two, gather many."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 from nasnb import chapters
+from nasnb.config import PRESETS
 
 MISTAKE = 2  # exit code for what the user can mend in the command itself
 
@@ -50,6 +51,22 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run, book):
         command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
 
+    sweep = commands.add_parser("sweep", help="run the rows of a sweep", description="Run what is missing of a sweep.")
+    sweep.add_argument("--workers", type=int, default=1, help="rows at a time (default: 1)")
+    sweep.add_argument("--dry-run", action="store_true", help="only list the rows")
+    sweep.add_argument("--plan", action="store_true", help="only list the rows, as JSON, for workflow engines")
+    sweep.set_defaults(command=_sweep)
+    row = commands.add_parser("row", help="run one row of a sweep", description="Run one row of a sweep.")
+    row.add_argument("--tied", action="store_true", help="stop when standard input ends")
+    row.set_defaults(command=_row)
+    for command in (sweep, row):
+        command.add_argument("sweep", help="a YAML file, or its name in notebooks/sweeps")
+        command.add_argument("--preset", choices=list(PRESETS), help="short for -p preset=...")
+        command.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
+                             help="a value for all rows; may be given many times")  # fmt: skip
+        command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
+    row.add_argument("row", help="its name, as `nasnb sweep --dry-run` lists it")
+
     runs = commands.add_parser("runs", help="list the runs", description="List the runs of a folder.")
     runs.set_defaults(command=_runs)
     compare = commands.add_parser("compare", help="what differs between two runs",
@@ -57,7 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", help="a run's name, or enough of its beginning or end")
     compare.add_argument("b")
     compare.set_defaults(command=_compare)
-    for command in (runs, compare):
+    gather = commands.add_parser("gather", help="mean, spread and best over seeds",
+                                 description="Searches and their retrainings over seeds.")  # fmt: skip
+    gather.add_argument("--csv", type=Path, help="also write the table to this file")
+    gather.set_defaults(command=_gather)
+    for command in (runs, compare, gather):
         command.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
     return parser
 
@@ -101,7 +122,70 @@ def _book(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _read_sweep(arguments: argparse.Namespace):
+    from nasnb.sweeps import read_sweep
+
+    path = Path(arguments.sweep)
+    if not path.suffix:
+        path = arguments.notebooks / "sweeps" / f"{arguments.sweep}.yaml"
+    preset = [f"preset={arguments.preset}"] if arguments.preset else []
+    return read_sweep(path, notebooks=arguments.notebooks, assignments=[*preset, *arguments.parameter])
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from nasnb import batch
+
+    sweep = _read_sweep(arguments)
+    if arguments.plan:
+        print(batch.plan(sweep))
+        return 0
+    finished = sum(map(batch.is_finished, sweep.rows))
+    print(f"{sweep.title}: {len(sweep.rows)} rows, {finished} of them finished", flush=True)
+    if arguments.dry_run:
+        for row in sweep.rows:
+            print(f"{row.name}: {'finished' if batch.is_finished(row) else 'to do'}, {row.notebook.stem} {row.values}")
+        return 0
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
+    options = ["--notebooks", str(arguments.notebooks), "--tied"]
+    options += [f"--preset={arguments.preset}"] * bool(arguments.preset)
+    options += [f"--parameter={assignment}" for assignment in arguments.parameter]
+    command = [sys.executable, "-m", "nasnb", "row", *options, arguments.sweep]
+    failed = batch.run_all(sweep.rows, command, workers=arguments.workers, tell=_say)
+    for row in failed:
+        _tell(f"{row.name}: {batch.last_error(row)}")
+    return 1 if failed else 0
+
+
+def _row(arguments: argparse.Namespace) -> int:
+    from nasnb import batch
+    from nasnb.config import nearest
+
+    rows = {row.name: row for row in _read_sweep(arguments).rows}
+    if arguments.row not in rows:
+        raise ValueError(f"{arguments.sweep} has no row {arguments.row!r}{nearest(arguments.row, rows)}; if the "
+                         "notebook or the version changed since it was planned, plan again")  # fmt: skip
+    if arguments.tied:
+        batch.stop_with_parent()
+    batch.run_row(rows[arguments.row])
+    return 0
+
+
+def _gather(arguments: argparse.Namespace) -> int:
+    from nasnb.runs import gather
+
+    table = gather(arguments.runs_dir)
+    if table.empty:
+        print(f"no finished searches or trainings in {arguments.runs_dir}")
+        return 0
+    if arguments.csv:
+        table.to_csv(arguments.csv, index=False)
+    print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
+    return 0
+
+
 def _runs(arguments: argparse.Namespace) -> int:
+    from nasnb.batch import failures
     from nasnb.runs import find_runs
 
     with warnings.catch_warnings(record=True) as skipped:
@@ -111,9 +195,11 @@ def _runs(arguments: argparse.Namespace) -> int:
         _tell(warning.message)
     if table.empty:
         print(f"no runs in {arguments.runs_dir}")
-        return 0
-    print(_shown(table).to_string(index=False))
+    else:
+        print(_shown(table).to_string(index=False))
     for name, error in table.loc[table["error"].notna(), ["name", "error"]].itertuples(index=False):
+        print(f"{name} failed: {error}")
+    for name, error in failures(arguments.runs_dir):
         print(f"{name} failed: {error}")
     return 0
 
@@ -148,6 +234,10 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _short(value: object) -> str:
     text = "-" if value is None or value != value else str(value)
     return text if len(text) <= 60 else f"{text[:60]} ..."
+
+
+def _say(message: str) -> None:
+    print(message, flush=True)
 
 
 def _tell(message: object) -> None:

@@ -89,14 +89,20 @@ def _list(text: str) -> Any:
 
 def find_chapter(name: str, notebooks: Path) -> Path:
     """A path, or the name of a chapter in the folder `notebooks`, or the beginning of one. Raises ValueError."""
-    if Path(name).is_file():
-        return Path(name)
+    for path in (Path(name), notebooks / f"{name}.ipynb"):
+        if path.is_file():
+            return path
     known = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
     begins = [path for stem, path in known.items() if stem.startswith(name)]
     if name in known or len(begins) == 1:
         return known.get(name) or begins[0]
     chapters = f"; chapters: {', '.join(known)}" if known else f"; {notebooks} holds no notebooks"
     raise ValueError(f"no chapter {name!r}{nearest(name, known)}{chapters}")
+
+
+def code_of(path: Path) -> list[str]:
+    """The code cells, which determine what a chapter computes; its words do not."""
+    return [cell.source for cell in _read(path).cells if cell.cell_type == "code"]
 
 
 def parameters_of(path: Path) -> dict[str, Parameter]:

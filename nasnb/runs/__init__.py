@@ -1,10 +1,30 @@
-"""Run folders: names, checkpoints, records, results. The only owner of file names."""
+"""Run folders: names, checkpoints, records, results. The only owner of file names.
 
-from nasnb.runs.estimate import estimate_only
-from nasnb.runs.once import run_once
-from nasnb.runs.result import Finished, Result
-from nasnb.runs.run import Run
-from nasnb.runs.session import Task
-from nasnb.runs.table import compare, find_runs
+The names below are imported when they are first used: who only reads folders needs no torch.
+"""
 
-__all__ = ["Finished", "Result", "Run", "Task", "compare", "estimate_only", "find_runs", "run_once"]
+from importlib import import_module
+
+_HOMES = {
+    "Finished": "result",
+    "Result": "result",
+    "Run": "run",
+    "Task": "session",
+    "compare": "table",
+    "estimate_only": "estimate",
+    "find_runs": "table",
+    "gather": "gathered",
+    "run_once": "once",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nasnb.runs' has no attribute {name!r}")
+    return getattr(import_module(f"nasnb.runs.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -16,6 +16,7 @@ from nasnb.runs.record import SCHEMA, SCHEMA_VERSION
 from nasnb.runs.result import accuracy
 
 NUMBERS = ("seed", "epoch", "epochs", "seconds_left", "accuracy", "seconds")  # as floats: NaN where there is none
+SWEEPS = "sweeps"  # beside the runs: what their notebooks were run with, see nasnb.sweeps
 COLUMNS = ("name", "kind", "method", "dataset", "seed", "state", "epoch", "epochs", "seconds_left", "accuracy",
            "seconds", "error")  # fmt: skip
 
@@ -26,7 +27,7 @@ def find_runs(runs_dir: str | Path) -> pd.DataFrame:
     A run whose process died counts as interrupted; `seconds_left` is NaN unless it is running.
     """
     lines = []
-    for folder in sorted(path for path in runs_folder(runs_dir).glob("*") if path.is_dir()):
+    for folder in sorted(path for path in runs_folder(runs_dir).glob("*") if path.is_dir() and path.name != SWEEPS):
         try:
             lines.append(_line(read_record(folder), running=is_locked(folder)))
         except (ValueError, OSError) as error:

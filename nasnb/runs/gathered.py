@@ -1,0 +1,128 @@
+"""Results over seeds: mean, spread and best, and by which rule an architecture or an epoch was picked."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from nasnb.runs.files import read_json, runs_folder
+from nasnb.runs.identity import digest
+from nasnb.runs.result import accuracy
+from nasnb.runs.table import read_record
+
+COLUMNS = ("what", "method", "dataset", "epochs", "metric", "n", "mean", "sd", "best", "protocol")
+SUPERNET, ERROR = "accuracy_percent", "error_percent"
+
+
+class _Run(NamedTuple):
+    record: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    architecture: str | None  # the genotype that was found or trained, as text that compares
+
+    @property
+    def accuracy(self) -> float:
+        return accuracy({name: value for name, value in self.record["metrics"].items() if value is not None})
+
+    @property
+    def experiment(self) -> str:
+        """Equal for runs that differ in their seed, and trainings in their architecture, only."""
+        config = {name: value for name, value in self.identity["config"].items() if name != "seed"}
+        facts = {name: value for name, value in self.identity["facts"].items() if name != "genotype"}
+        return digest({**self.identity, "config": config, "facts": facts})
+
+
+def gather(runs_dir: str | Path) -> pd.DataFrame:
+    """All finished searches and trainings of a folder over their seeds. Three kinds of lines, `what`:
+
+    - "searches": the supernets' accuracy, over the seeds of a search;
+    - "retrainings": test error of one architecture, over the seeds of its training: the noise of training;
+    - "searches, retrained": over the searches of one kind, each one's mean over its retrainings: the noise of
+      searching; and the error of the search with the most accurate supernet, the pick that needs no test images.
+
+    `sd` is that of a sample, NaN for n = 1; `best` is the best of n, which flatters more the larger n.
+    """
+    runs = list(_finished(runs_folder(runs_dir)))
+    searches = _grouped([run for run in runs if run.record["kind"] == "search"], lambda run: run.experiment)
+    trainings = _grouped([run for run in runs if run.record["kind"] == "train"], lambda run: run.experiment)
+    lines = [_of_searches(group) for group in searches]
+    for training in trainings:
+        networks = {group[0].architecture: group for group in _grouped(training, lambda run: run.architecture)}
+        for group in searches:
+            lines += _of_searches_retrained(group, networks)
+        lines += [_of_retrainings(network, _names(searches, key)) for key, network in networks.items()]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _finished(folder: Path) -> Iterator[_Run]:
+    for path in sorted(folder.glob("*/identity.json")):
+        try:
+            record, identity = read_record(path.parent), read_json(path)
+        except (ValueError, OSError) as error:
+            warnings.warn(f"{path.parent.name} is skipped: {error}", stacklevel=3)
+            continue
+        if record["state"] == "finished" and record["kind"] in ("search", "train"):
+            yield _Run(record, identity, _architecture(path.parent, record, identity))
+
+
+def _architecture(folder: Path, record: Mapping[str, Any], identity: Mapping[str, Any]) -> str | None:
+    if record["kind"] == "train":
+        return json.dumps(identity["facts"]["genotype"]["picks"], sort_keys=True)
+    from nasnb.architecture import Genotype
+    from nasnb.runs.identity import describe
+
+    found = read_json(folder / "genotypes.json")
+    picks = describe(Genotype.from_json(json.dumps(found[-1])))["picks"] if found else None
+    return json.dumps(picks, sort_keys=True)
+
+
+def _grouped(runs: list[_Run], key) -> list[list[_Run]]:
+    groups: dict[Any, list[_Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return list(groups.values())
+
+
+def _names(searches: list[list[_Run]], architecture: str) -> str:
+    """Which search found it."""
+    found = [run.record for group in searches for run in group if run.architecture == architecture]
+    return ", ".join(f"{record['method']}, search seed {record['seed']}" for record in found)
+
+
+def _of_searches(group: list[_Run]) -> tuple:
+    return _line("searches", group, group[0].record["method"], SUPERNET, [run.accuracy for run in group], "last epoch")
+
+
+def _of_retrainings(group: list[_Run], found_by: str) -> tuple:
+    method = found_by or f"{group[0].record['method']}, given architecture {digest(group[0].architecture)[:6]}"
+    return _line("retrainings", group, method, ERROR, _errors(group), "last epoch")
+
+
+def _of_searches_retrained(group: list[_Run], networks: Mapping[str, list[_Run]]) -> list[tuple]:
+    retrained = [run for run in group if run.architecture in networks]
+    if not retrained:
+        return []
+    means = {id(run): pd.Series(_errors(networks[run.architecture])).mean() for run in retrained}
+    some, method = networks[retrained[0].architecture], group[0].record["method"]
+    picked = max(retrained, key=lambda run: run.accuracy)
+    rule = f"the most accurate supernet of {len(retrained)} searches; error of its retrainings, last epoch"
+    return [
+        _line("searches, retrained", some, method, ERROR, list(means.values()),
+              "each search's mean over its retrainings, last epoch"),
+        _line("searches, retrained", some, method, ERROR, _errors(networks[picked.architecture]), rule),
+    ]  # fmt: skip
+
+
+def _errors(group: list[_Run]) -> list[float]:
+    return [100 - run.accuracy for run in group]
+
+
+def _line(what: str, group: list[_Run], method: str, metric: str, values: list[float], protocol: str) -> tuple:
+    record, series = group[0].record, pd.Series(values)
+    best = series.max() if metric == SUPERNET else series.min()
+    return (what, method, record["dataset"], record["epochs"], metric, len(series), series.mean(), series.std(), best,
+            protocol)  # fmt: skip
