@@ -44,7 +44,7 @@ class SearchConfig:
     validate_with: str = "running"  # BatchNorm statistics for the logged accuracy: "running" or "batch"
     stem: str = "cifar"  # or "imagenet", which reduces images to an eighth first
     precision: str = "float32"  # or "tf32", "bf16"
-    capture: bool = True  # on a GPU, record a training step as a CUDA graph and replay it
+    capture: bool = False  # on a GPU, record a training step as a CUDA graph and replay it; not tried on one yet
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class TrainConfig:
     cutout: int = 16
     policy: str | None = None  # "autoaugment": the CIFAR-10 policy
     precision: str = "float32"
-    capture: bool = True
+    capture: bool = False
 
 
 Config = TypeVar("Config", SearchConfig, TrainConfig)
