@@ -164,9 +164,10 @@ def test_figures_show_what_they_are_given(states):
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["0", "1", "2"]
     assert fig.axes[0].get_yticklabels()[list(history.op.unique()).index("sep_conv_3x3")].get_text() == "a"
     ends = before_and_after(history)
-    fig = plots.plot_before_after({"one": ends, "two": ends}, by="group", label="rank")
+    fig = plots.plot_change({"one": ends, "two": ends}, by="group", label="rank")
     reduce = next(line for line in fig.axes[0].lines if line.get_label() == "reduce")
-    assert reduce.get_ydata().tolist() == ends[ends.group == "reduce"].after.tolist()
+    moved = ends[ends.group == "reduce"]
+    assert reduce.get_ydata() == pytest.approx(100 * (moved.after / moved.before - 1).to_numpy())
     table = pd.DataFrame({"order": "paper", "conv": "1x1", "iterations": [1, 1, 5, 5], "ratio": [0.5, 0.7, 0.9, 0.9]})
     fig = plots.plot_estimates(table)
     assert fig.axes[0].lines[0].get_ydata() == pytest.approx([0.6, 0.9])

@@ -15,7 +15,7 @@ from nasnb.plots.curves import (
 )
 from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
 from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
-from nasnb.plots.ranks import plot_before_after, plot_estimates, plot_filters, plot_ridge_panels
+from nasnb.plots.ranks import plot_change, plot_estimates, plot_filters, plot_ridge_panels
 from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "plot_alpha_heatmap",
     "plot_band",
     "plot_bands",
-    "plot_before_after",
+    "plot_change",
     "plot_dendrogram",
     "plot_estimates",
     "plot_filters",

@@ -34,7 +34,7 @@ def plot_filters(filtered: Mapping[str, Any]) -> Figure:
         row[3].set(ylim=(0, 1.05))
     axes[0, 1].set_title("filtered")
     axes[0, 2].set_title("with noise")
-    axes[-1, 3].set_xlabel("singular values over the largest, by rank; dashed: stable rank")
+    axes[-1, 3].set_xlabel("number of the singular value")
     return fig
 
 
@@ -79,17 +79,19 @@ def plot_estimates(table: pd.DataFrame, *, iterations: int = 5) -> Figure:
     return fig
 
 
-def plot_before_after(tables: Mapping[str, pd.DataFrame], *, by: str, label: str, order: Sequence[str] = ()) -> Figure:
-    """A panel per table: `after` against `before`, a point per row, coloured by `by`; on the diagonal nothing moved."""
-    fig, axes = plt.subplots(1, len(tables), figsize=(WIDTH, 3.7), sharex=True, sharey=True, squeeze=False)
+def plot_change(tables: Mapping[str, pd.DataFrame], *, by: str, label: str, order: Sequence[str] = ()) -> Figure:
+    """A panel per table: change from `before` to `after` in percent, a point per row, coloured by `by`; 0 is a line."""
+    fig, axes = plt.subplots(1, len(tables), figsize=(WIDTH, 3.5), sharex=True, sharey=True, squeeze=False)
     groups = list(order) or list(dict.fromkeys(name for table in tables.values() for name in table[by]))
     for ax, (title, table) in zip(axes.flat, tables.items(), strict=True):
+        ax.axhline(0, color=MUTED, linewidth=1.0, zorder=1)
         for i, group in enumerate(groups):
             rows = table[table[by] == group]
-            ax.plot(rows.before, rows.after, SERIES_MARKERS[i], color=SERIES[i], markersize=3.5, alpha=0.7,
-                    label=str(group))  # fmt: skip
-        ax.axline((1, 1), slope=1, color=MUTED, linewidth=1.0, zorder=1)
+            change = 100 * (rows.after / rows.before - 1)
+            ax.plot(
+                rows.before, change, SERIES_MARKERS[i], color=SERIES[i], markersize=3.5, alpha=0.7, label=str(group)
+            )
         ax.set(title=title, xlabel=f"{label} before the search")
-    axes[0, 0].set_ylabel(f"{label} after it")
+    axes[0, 0].set_ylabel("change by the search (%)")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return fig
