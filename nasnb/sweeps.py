@@ -99,8 +99,8 @@ def _sweep(name: str, content: Any, notebooks: Path, assignments: Sequence[str])
     for step, parameters in zip(steps, known, strict=True):
         path = find_chapter(step["notebook"], notebooks)
         combined = [_values(told, step, parameters, assignments) for told in _expanded(step, content, parameters)]
-        current = list({r.key: r for r in (_row(name, step, path, parameters, *pair) for pair in combined)}.values())
-        earlier = [replace(row, needs=_needs(row, earlier)) for row in current]
+        made = [_row(name, step, path, parameters, values, told, _needs(told, earlier)) for values, told in combined]
+        earlier = list({row.key: row for row in made}.values())  # an assignment may have made rows equal
         rows += earlier
     return Sweep(name, content.get("title", name), tuple(rows))
 
@@ -191,32 +191,33 @@ def _values(told: dict, step: Mapping, known: Mapping[str, Parameter], assignmen
     return parsed, {name: parsed[name] for name in told}
 
 
-def _row(sweep: str, step: Mapping, path: Path, known: Mapping[str, Parameter], values: dict, told: dict) -> Row:
-    key = _key(path, values)
+def _row(sweep: str, step: Mapping, path: Path, known: Mapping[str, Parameter], values: dict, told: dict,
+         needs: tuple[str, ...]) -> Row:  # fmt: skip
+    key = _key(path, values, needs)
     preset = values.get("preset", known["preset"].default if "preset" in known else "laptop")
     job = replace(JOBS[preset], **step["job"])
     runs_dir = values.get("runs_dir", known["runs_dir"].default if "runs_dir" in known else "runs")
     words = [step["name"], *(f"{name}{_word(value)}" for name, value in told.items())]
     name = "-".join([*filter(None, ["-".join(filter(None, words))[:80], key])])
     folder = runs_folder(runs_dir) / "sweeps" / sweep / name
-    return Row(step["name"], path, values, told, key, job, folder)
+    return Row(step["name"], path, values, told, key, job, folder, needs)
 
 
 def _word(value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", str(value)).strip("_")
 
 
-def _key(path: Path, values: Mapping[str, Any]) -> str:
-    """Of what determines a result; the words of a notebook do not."""
+def _key(path: Path, values: Mapping[str, Any], needs: Sequence[str]) -> str:
+    """Of what determines a result, earlier rows among it; the words of a notebook do not."""
     counted = {name: value for name, value in values.items() if name not in PLACES}
-    whole = json.dumps([code_of(path), counted, __version__], sort_keys=True)
+    whole = json.dumps([code_of(path), counted, needs, __version__], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()[:10]
 
 
-def _needs(row: Row, earlier: Sequence[Row]) -> tuple[str, ...]:
+def _needs(told: Mapping[str, Any], earlier: Sequence[Row]) -> tuple[str, ...]:
     """The rows of the step before that agree in all that both tell apart; seeds are repetitions, all of them needed."""
 
     def fits(other: Row) -> bool:
-        return all(other.told[name] == row.told[name] for name in (row.told.keys() & other.told.keys()) - {"seed"})
+        return all(other.told[name] == told[name] for name in (told.keys() & other.told.keys()) - {"seed"})
 
     return tuple(other.name for other in earlier if fits(other))
