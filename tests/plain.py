@@ -5,6 +5,8 @@ Module names are those of the official repositories, so `nasnb.spaces.official` 
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -18,6 +20,18 @@ class Pooled(nn.Module):
 
     def forward(self, x):
         return getattr(self, "1")(self.pool(x))
+
+
+class Dense(nn.Module):
+    """ReLU, dense convolution, BatchNorm (NAS-Bench-201)."""
+
+    def __init__(self, channels, kernel):
+        super().__init__()
+        conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
+        self.op = nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(channels, affine=False))
+
+    def forward(self, x):
+        return self.op(x)
 
 
 class Convs(nn.Module):
@@ -72,10 +86,18 @@ def make_op(name, channels, stride):
     return Convs(channels, int(size[0]), stride, *((1, 2) if kind == "sep" else (2, 1)))
 
 
+def make_bench201_op(name, channels, stride):
+    if name.startswith("nor_conv"):
+        return Dense(channels, int(name[-1]))
+    if name == "avg_pool_3x3":
+        return nn.AvgPool2d(3, stride, 1, count_include_pad=False)
+    return make_op(name, channels, stride)
+
+
 class MixedOp(nn.Module):
-    def __init__(self, ops, channels, stride):
+    def __init__(self, ops, channels, stride, make=make_op):
         super().__init__()
-        self._ops = nn.ModuleList(make_op(name, channels, stride) for name in ops)
+        self._ops = nn.ModuleList(make(name, channels, stride) for name in ops)
 
     def forward(self, x, weights):
         return sum(w * op(x) for w, op in zip(weights, self._ops, strict=False))
@@ -107,6 +129,10 @@ def reader(c_in, c_out, halve):
     return module
 
 
+def scaled(x, edge_weights, row):
+    return x if edge_weights is None else edge_weights[row] * x
+
+
 class PlainCell(nn.Module):
     def __init__(self, edges, before, last, channels, reduction, halved, k):
         super().__init__()
@@ -123,7 +149,7 @@ class PlainCell(nn.Module):
         for target in range(2, max(edge.target for edge in self.edges) + 1):
             states.append(
                 sum(
-                    edge_weights[row] * self._ops[row](states[edge.source], weights[row])
+                    scaled(self._ops[row](states[edge.source], weights[row]), edge_weights, row)
                     for row, edge in enumerate(self.edges)
                     if edge.target == target
                 )
@@ -152,6 +178,57 @@ class PlainSupernet(nn.Module):
     def forward(self, images, weights):
         s0 = s1 = self.stem(images)
         for cell, group in zip(self.cells, self.groups, strict=True):
-            edge_weights = weights.get(f"{group}/edges", torch.ones(len(weights[group]), dtype=images.dtype))
-            s0, s1 = s1, cell(s0, s1, weights[group], edge_weights)
+            s0, s1 = s1, cell(s0, s1, weights[group], weights.get(f"{group}/edges"))
         return self.classifier(s1.mean((2, 3)))
+
+
+def normalise(net, iterations=5):
+    """From now on every convolution of a candidate has spectral norm 1, one at a time: MSR-DARTS, algorithm 1."""
+    for op in [module for module in net.modules() if isinstance(module, Convs)]:
+        for conv in [layer for layer in op.op if isinstance(layer, nn.Conv2d)]:
+            conv.forward = partial(normalised, conv, iterations)
+
+
+def normalised(conv, iterations, x):
+    with torch.no_grad():
+        right = torch.randn_like(x[:1])
+        for _ in range(iterations):
+            left = conv._conv_forward(right, conv.weight, None)
+            left = left / left.norm()
+            how = conv.stride, conv.padding, conv.dilation, conv.groups
+            right = torch.nn.grad.conv2d_input(x[:1].shape, conv.weight, left, *how)
+            right = right / right.norm()
+    sigma = (left * conv._conv_forward(right, conv.weight, None)).sum()
+    return conv._conv_forward(x, conv.weight / sigma, None)
+
+
+class PlainBench201(nn.Module):
+    """NAS-Bench-201: three stages of cells with nodes 0 to 3, a residual block before the second and the third."""
+
+    def __init__(self, edges, channels, cells, classes, residual, image_channels=3):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(image_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.edges, self.blocks = edges, nn.ModuleList()
+        for stage in range(3):
+            if stage:
+                self.blocks.append(residual(channels))
+                channels *= 2
+            for _ in range(cells):
+                self.blocks.append(nn.ModuleList(MixedOp(edge.ops, channels, 1, make_bench201_op) for edge in edges))
+        self.last = nn.BatchNorm2d(channels)
+        self.classifier = nn.Linear(channels, classes)
+
+    def cell(self, x, ops, weights):
+        states = [x]
+        for target in range(1, 4):
+            into = [row for row, edge in enumerate(self.edges) if edge.target == target]
+            states.append(sum(ops[row](states[self.edges[row].source], weights[row]) for row in into))
+        return states[-1]
+
+    def forward(self, images, weights):
+        x = self.stem(images)
+        for block in self.blocks:
+            x = self.cell(x, block, weights["cell"]) if isinstance(block, nn.ModuleList) else block(x)
+        return self.classifier(F.relu(self.last(x)).mean((2, 3)))
