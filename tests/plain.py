@@ -95,9 +95,9 @@ def make_bench201_op(name, channels, stride):
 
 
 class MixedOp(nn.Module):
-    def __init__(self, ops, channels, stride, make=make_op):
+    def __init__(self, ops, channels, stride, make=None):
         super().__init__()
-        self._ops = nn.ModuleList(make(name, channels, stride) for name in ops)
+        self._ops = nn.ModuleList((make or make_op)(name, channels, stride) for name in ops)
 
     def forward(self, x, weights):
         return sum(w * op(x) for w, op in zip(weights, self._ops, strict=False))
