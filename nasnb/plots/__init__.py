@@ -16,6 +16,7 @@ from nasnb.plots.curves import (
 from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
 from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
 from nasnb.plots.ranks import plot_change, plot_estimates, plot_filters, plot_ridge_panels
+from nasnb.plots.strength import plot_picks, plot_trajectory, plot_weight_and_worth
 from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "plot_matrix",
     "plot_metrics",
     "plot_paired_bars",
+    "plot_picks",
     "plot_points_with_spread",
     "plot_published_vs_measured",
     "plot_ridge_panels",
@@ -49,6 +51,8 @@ __all__ = [
     "plot_schedule",
     "plot_skip_dominance",
     "plot_small_multiples",
+    "plot_trajectory",
+    "plot_weight_and_worth",
     "show",
     "svg",
     "use_style",
