@@ -88,6 +88,7 @@ def _equal_weights(choices: Choices) -> dict[str, Tensor]:
 def step_costs(method: Any, data: Data, config: SearchConfig, *, ks: Sequence[int], repeats: int = 3) -> pd.DataFrame:
     """Per K, of real search steps after the warm-up: seconds (the fastest of `repeats`) and peak_bytes.
 
+    Seconds are those of the clock on a GPU and of the processor elsewhere, so that other programs do not count.
     `method` is a nasnb.methods.Method. Peak bytes are the device's peak on a GPU; elsewhere what a weight step keeps
     for its backward pass, every storage once, which unlike a process's size is exact.
     """
@@ -103,11 +104,15 @@ def step_costs(method: Any, data: Data, config: SearchConfig, *, ks: Sequence[in
 
 
 def _seconds(state: SearchState, batch: tuple[Tensor, Tensor]) -> float:
-    _wait(batch[0].device)
-    began = time.perf_counter()
+    on_gpu = batch[0].device.type == "cuda"
+    clock = time.perf_counter if on_gpu else time.process_time
+    if on_gpu:
+        torch.cuda.synchronize(batch[0].device)
+    began = clock()
     state.method.step(state, batch, lambda: batch)
-    _wait(batch[0].device)
-    return time.perf_counter() - began
+    if on_gpu:
+        torch.cuda.synchronize(batch[0].device)
+    return clock() - began
 
 
 def _peak_bytes(state: SearchState, batch: tuple[Tensor, Tensor]) -> int:
@@ -130,11 +135,6 @@ def saved_bytes(state: SearchState, batch: tuple[Tensor, Tensor]) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         state.loss(batch, state.weights())
     return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 # --- edges ------------------------------------------------------------------------------------------------------------
