@@ -19,6 +19,7 @@ import nbformat
 
 import nasnb
 from nasnb.config import PRESETS, SearchConfig, TrainConfig, nearest
+from nasnb.runs.signals import TOGETHER
 
 PACKAGE = Path(__file__).parent
 KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
@@ -202,11 +203,15 @@ def _signals_forwarded() -> Iterator[list[int]]:
     import psutil
 
     stopping: list[int] = []
+    since: list[float] = []
 
     def forward(number: int, frame: Any) -> None:
         if stopping:
-            raise KeyboardInterrupt
+            if time.monotonic() - since[0] > TOGETHER:
+                raise KeyboardInterrupt
+            return
         stopping.append(number)
+        since.append(time.monotonic())
         for kernel in psutil.Process().children():
             kernel.send_signal(signal.SIGINT)
 

@@ -25,6 +25,10 @@ class _Run(NamedTuple):
     architecture: str | None  # the genotype that was found or trained, as text that compares
 
     @property
+    def name(self) -> str:
+        return self.record["name"]
+
+    @property
     def accuracy(self) -> float:
         return accuracy({name: value for name, value in self.record["metrics"].items() if value is not None})
 
@@ -37,12 +41,12 @@ class _Run(NamedTuple):
 
 
 def gather(runs_dir: str | Path) -> pd.DataFrame:
-    """All finished searches and trainings of a folder over their seeds. Three kinds of lines, `what`:
+    """All finished searches and trainings of a folder over their seeds. Four kinds of lines, `what`:
 
     - "searches": the supernets' accuracy, over the seeds of a search;
     - "retrainings": test error of one architecture, over the seeds of its training: the noise of training;
-    - "searches, retrained": over the searches of one kind, each one's mean over its retrainings: the noise of
-      searching; and the error of the search with the most accurate supernet, the pick that needs no test images.
+    - "searches, retrained": over the searches of one kind, each one's mean over its retrainings: the noise of search;
+    - "picked, retrained": the retrainings of the search with the most accurate supernet, which needs no test images.
 
     `sd` is that of a sample, NaN for n = 1; `best` is the best of n, which flatters more the larger n.
     """
@@ -103,18 +107,16 @@ def _of_retrainings(group: list[_Run], found_by: str) -> tuple:
 
 
 def _of_searches_retrained(group: list[_Run], networks: Mapping[str, list[_Run]]) -> list[tuple]:
-    retrained = [run for run in group if run.architecture in networks]
-    if not retrained:
-        return []
-    means = {id(run): pd.Series(_errors(networks[run.architecture])).mean() for run in retrained}
-    some, method = networks[retrained[0].architecture], group[0].record["method"]
-    picked = max(retrained, key=lambda run: run.accuracy)
-    rule = f"the most accurate supernet of {len(retrained)} searches; error of its retrainings, last epoch"
-    return [
-        _line("searches, retrained", some, method, ERROR, list(means.values()),
-              "each search's mean over its retrainings, last epoch"),
-        _line("searches, retrained", some, method, ERROR, _errors(networks[picked.architecture]), rule),
-    ]  # fmt: skip
+    of = {run.name: networks[run.architecture] for run in group if run.architecture in networks}
+    picked, method, lines = max(group, key=lambda run: run.accuracy), group[0].record["method"], []
+    if len(of) > 1:
+        means, some = [pd.Series(_errors(network)).mean() for network in of.values()], next(iter(of.values()))
+        rule = "each search's mean over its retrainings, last epoch"
+        lines.append(_line("searches, retrained", some, method, ERROR, means, rule))
+    if len(group) > 1 and picked.name in of:
+        rule = f"retrainings of the most accurate supernet of {len(group)}, last epoch"
+        lines.append(_line("picked, retrained", of[picked.name], method, ERROR, _errors(of[picked.name]), rule))
+    return lines
 
 
 def _errors(group: list[_Run]) -> list[float]:

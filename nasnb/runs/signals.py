@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nasnb.runs.progress import say
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
+TOGETHER = 2.0  # seconds within which signals are one: a batch system tells every process, some tell each other too
 
 
 class Pending:
@@ -17,6 +19,7 @@ class Pending:
 
     def __init__(self):
         self.signal: int | None = None
+        self.came_at = 0.0
         self.handlers: dict[int, object] = {}
 
     def deliver(self) -> None:
@@ -38,9 +41,10 @@ def held_back() -> Iterator[Pending]:
 
     def note(number: int, frame: object) -> None:
         if pending.signal is not None:
-            pending.deliver()
+            if time.monotonic() - pending.came_at > TOGETHER:
+                pending.deliver()
             return
-        pending.signal = number
+        pending.signal, pending.came_at = number, time.monotonic()
         say(f"{signal.Signals(number).name}: saving after this step (again: stop at once)")
 
     if threading.current_thread() is threading.main_thread():
