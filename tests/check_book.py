@@ -43,8 +43,9 @@ class Page(HTMLParser):
 
 
 def figures(page: Page) -> list[dict]:
-    """Images that a chapter computed, or that the page shows from files; not the logo."""
-    return [image for image in page.images if "logo" not in image.get("class", "") and "_images" in image["src"]]
+    """Images that a chapter computed (they carry their own data), or that the page shows from files; not the logo."""
+    shown = [image for image in page.images if "logo" not in image.get("class", "")]
+    return [image for image in shown if "_images" in image["src"] or image["src"].startswith("data:image/")]
 
 
 def page_faults(name: str, path: Path, page: Page) -> list[str]:
@@ -55,8 +56,9 @@ def page_faults(name: str, path: Path, page: Page) -> list[str]:
     for image in figures(page):
         alt = image.get("alt", "").strip()
         if not alt or alt.startswith(("_images", "../_images")) or alt.endswith((".png", ".svg")):
-            faults.append(f"figure {image['src']} has no alt text that says what is to be seen")
-        if not is_external(image["src"]) and not (path.parent / unquote(image["src"])).exists():
+            faults.append(f"figure {image['src'][:80]} has no alt text that says what is to be seen")
+        kept_apart = not is_external(image["src"]) and not image["src"].startswith("data:")
+        if kept_apart and not (path.parent / unquote(image["src"])).exists():
             faults.append(f"figure {image['src']} is missing")
     return faults
 

@@ -126,6 +126,7 @@ def use_style() -> None:
     import seaborn as sns
 
     sns.set_theme(style="ticks", rc=_rc())
+    plt.ioff()  # a notebook would show each new figure by itself, without its alt text; `show` does it
 
 
 _SMALL_TYPE = ("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize", "figure.titlesize")
