@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     book = commands.add_parser("book", help="execute the chapters that are out of date",
                                description="Execute every chapter whose copy is missing or out of date.")  # fmt: skip
     book.add_argument("--preset", help="smoke, laptop, gpu or paper (default: what the chapters say)")
+    book.add_argument("--workers", type=int,
+                      help="chapters at a time (default: one per core, one on a graphics card)")  # fmt: skip
     book.add_argument("--output", type=Path, default=Path("book/chapters"), help="default: book/chapters")
     book.set_defaults(command=_book)
     for command in (run, book):
@@ -57,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--plan", action="store_true", help="only list the rows, as JSON, for workflow engines")
     sweep.set_defaults(command=_sweep)
     row = commands.add_parser("row", help="run one row of a sweep", description="Run one row of a sweep.")
-    row.add_argument("--tied", action="store_true", help="stop when standard input ends")
+    for command in (run, row):
+        command.add_argument("--tied", action="store_true", help="stop when standard input ends")
     row.set_defaults(command=_row)
     for command in (sweep, row):
         command.add_argument("sweep", help="a YAML file, or its name in notebooks/sweeps")
@@ -89,6 +92,10 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(chapters.estimate(path, values))
         return 0
+    if arguments.tied:
+        from nasnb.workers import stop_with_parent
+
+        stop_with_parent()
     output = arguments.output or Path("build") / path.name
     if "LOCAL_RANK" in os.environ:  # one of several processes that torchrun started
         chapters.take_own_device(int(os.environ["LOCAL_RANK"]))
@@ -102,23 +109,19 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _book(arguments: argparse.Namespace) -> int:
+    from nasnb import book
+
     paths = sorted(arguments.notebooks.glob("[0-9]*.ipynb"))
     if not paths:
         raise ValueError(f"no chapters in {arguments.notebooks}: give the folder with --notebooks")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
     preset = [f"preset={arguments.preset}"] if arguments.preset else []
-    todo = [(path, chapters.parse_parameters(preset, chapters.parameters_of(path))) for path in paths]
-    failed = 0
-    for path, values in todo:
-        output = arguments.output / path.name
-        if chapters.is_current(path, output, values):
-            print(f"{path.stem}: up to date")
-            continue
-        try:
-            seconds = chapters.execute(path, output, values)
-            print(f"{path.stem}: executed in {seconds:.0f} s", flush=True)
-        except chapters.ChapterFailed as error:  # the other chapters are still worth having
-            _tell(error)
-            failed += 1
+    values = [chapters.parse_parameters(preset, chapters.parameters_of(path)) for path in paths]
+    pages = [book.Page(path, arguments.output / path.name, given) for path, given in zip(paths, values, strict=True)]
+    failed = book.make(pages, workers=arguments.workers, tell=_say)
+    for page in failed:
+        _tell(book.last_words(page))
     return 1 if failed else 0
 
 
@@ -133,17 +136,17 @@ def _read_sweep(arguments: argparse.Namespace):
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    from nasnb import batch
+    from nasnb import batch, workers
 
     sweep = _read_sweep(arguments)
     if arguments.plan:
         print(batch.plan(sweep))
         return 0
-    finished = sum(map(batch.is_finished, sweep.rows))
+    finished = sum(row.is_finished() for row in sweep.rows)
     print(f"{sweep.title}: {len(sweep.rows)} rows, {finished} of them finished", flush=True)
     if arguments.dry_run:
         for row in sweep.rows:
-            print(f"{row.name}: {'finished' if batch.is_finished(row) else 'to do'}, {row.notebook.stem} {row.values}")
+            print(f"{row.name}: {'finished' if row.is_finished() else 'to do'}, {row.notebook.stem} {row.values}")
         return 0
     if arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
@@ -151,7 +154,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
     options += [f"--preset={arguments.preset}"] * bool(arguments.preset)
     options += [f"--parameter={assignment}" for assignment in arguments.parameter]
     command = [sys.executable, "-m", "nasnb", "row", *options, arguments.sweep]
-    failed = batch.run_all(sweep.rows, command, workers=arguments.workers, tell=_say)
+    failed = workers.run_all(sweep.rows, command, workers=arguments.workers, tell=_say)
     for row in failed:
         _tell(f"{row.name}: {batch.last_error(row)}")
     return 1 if failed else 0
@@ -160,13 +163,14 @@ def _sweep(arguments: argparse.Namespace) -> int:
 def _row(arguments: argparse.Namespace) -> int:
     from nasnb import batch
     from nasnb.config import nearest
+    from nasnb.workers import stop_with_parent
 
     rows = {row.name: row for row in _read_sweep(arguments).rows}
     if arguments.row not in rows:
         raise ValueError(f"{arguments.sweep} has no row {arguments.row!r}{nearest(arguments.row, rows)}; if the "
                          "notebook or the version changed since it was planned, plan again")  # fmt: skip
     if arguments.tied:
-        batch.stop_with_parent()
+        stop_with_parent()
     batch.run_row(rows[arguments.row])
     return 0
 

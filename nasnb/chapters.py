@@ -257,8 +257,9 @@ def is_current(path: Path, output: Path, values: Mapping[str, Any]) -> bool:
 
 
 def key(path: Path, values: Mapping[str, Any]) -> str:
-    """Digest of the chapter's cells, the parameters, and the package's version and files."""
-    cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in _read(path).cells]
+    """Digest of the chapter's code, the parameters, and the package's version and files; prose computes nothing."""
+    code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
+    cells = [(cell.source, cell.metadata.get("tags", [])) for cell in code]
     files = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix in (".py", ".csv", ".npz"))
     package = [(str(p.relative_to(PACKAGE)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
     whole = [cells, dict(values), nasnb.__version__, package]

@@ -65,6 +65,20 @@ class Row:
         """The file that exists once the row is finished."""
         return self.folder / "result.json"
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of `nasnb row`."""
+        return (self.name,)
+
+    @property
+    def log(self) -> Path:
+        """What its process says."""
+        return self.folder / "log.txt"
+
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.result.exists()
+
 
 @dataclass(frozen=True)
 class Sweep:

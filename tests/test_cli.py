@@ -143,7 +143,7 @@ def test_book_executes_only_what_is_out_of_date(folder, capsys):
     assert main(["book", "--preset", "laptop"]) == 1
     assert main(["book", "--preset", "laptop"]) == 1
     told = capsys.readouterr()
-    assert told.out.count("01-tiny: executed") == 1 and told.out.count("01-tiny: up to date") == 1
+    assert told.out.count("01-tiny: finished") == 1 and told.out.count("01-tiny: up to date") == 1
     assert told.err.count("ZeroDivisionError") == 2 and "KeyError" not in told.err
     assert (folder / "seen.txt").read_text() == "laptop 0\n"
 
@@ -161,6 +161,40 @@ def test_a_copy_is_out_of_date_when_chapter_values_or_package_changed(folder, mo
         assert not chapters.is_current(path, copy, {"seed": 1})
     write_notebook(path, "other")
     assert not chapters.is_current(path, copy, {"seed": 1})
+
+
+def test_book_takes_over_changed_prose_and_executes_nothing(folder, capsys):
+    path = folder / "notebooks" / "01-tiny.ipynb"
+    assert main(["book", "--preset", "laptop"]) == 0
+    notebook = nbformat.read(path, 4)
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell("New words."))
+    nbformat.write(notebook, path)
+    assert main(["book", "--preset", "laptop"]) == 0
+    assert "01-tiny: prose renewed" in capsys.readouterr().out
+    assert (folder / "seen.txt").read_text() == "laptop 0\n"
+    cells = nbformat.read(folder / "book" / "chapters" / "01-tiny.ipynb", 4).cells
+    assert [cell.source.splitlines()[-1] for cell in cells][1:] == [
+        "preset = \"laptop\"", "New words.", "open('seen.txt', 'a').write(f'{preset} {seed}\\n')", "seed * 2"
+    ]  # fmt: skip
+    assert cells[4].outputs[0].data["text/plain"] == "0"
+    assert main(["book", "--preset", "laptop"]) == 0
+    assert "01-tiny: up to date" in capsys.readouterr().out
+
+
+def test_book_executes_chapters_side_by_side_and_they_share_runs(folder, capsys):
+    slow = ("import time\nfrom nasnb.runs import run_once\n"
+            "def compute():\n    time.sleep(1)\n    open('computed.txt', 'a').write('x')\n    return {'a': 1.0}",
+            "run_once('test', {'what': 'slow'}, compute, runs_dir='runs')['a']")  # fmt: skip
+    for name in ("02-one", "03-other"):
+        write_notebook(folder / "notebooks" / f"{name}.ipynb", *slow)
+    assert main(["book", "--workers", "3"]) == 0
+    assert capsys.readouterr().out.count(": finished in") == 3
+    assert (folder / "computed.txt").read_text() == "x"
+
+
+def test_book_without_workers_is_a_mistake(folder, capsys):
+    assert main(["book", "--workers", "0"]) == 2
+    assert "--workers must be at least 1, got 0" in capsys.readouterr().err
 
 
 def test_book_without_chapters_is_a_mistake(tmp_path, capsys):

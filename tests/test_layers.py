@@ -17,7 +17,7 @@ LAYERS = [
     {"analysis"},
     {"methods"},
     {"running"},
-    {"chapter", "chapters", "stages", "sweeps", "batch", "bench", "benchmarks", "__main__", ""},
+    {"chapter", "chapters", "stages", "sweeps", "workers", "batch", "book", "bench", "benchmarks", "__main__", ""},
 ]
 # On the side: who writes files and who draws see only the vocabulary, and anybody above may call them.
 SIDE = {"runs": LAYERS[0], "plots": LAYERS[0]}

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+PATIENCE = "NASNB_PATIENCE"  # environment variable: seconds to wait for a run that another process computes
 TEMPORARY = ".partial-"  # what a killed process may leave behind; swept away under the lock
 
 
@@ -98,6 +99,7 @@ def sweep(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for one process. The system lets go of the lock when its holder dies, however it dies.
 
+    Waits for as many seconds as the environment's NASNB_PATIENCE says, by default hardly at all.
     Raises RuntimeError naming the holder; OSError if the folder cannot be written.
     """
     try:
@@ -106,7 +108,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritable(error, folder) from error
     try:
-        if not _take(handle, patience=0.5):
+        if not _take(handle, patience=float(os.environ.get(PATIENCE, 0.5))):
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
             raise RuntimeError(f"{folder.name} is being computed by {holder}: wait for it, or stop it, then run again")
         os.ftruncate(handle, 0)

@@ -38,16 +38,23 @@ def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[
 
 
 def _computed(folder: Path, identity: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    if (folder / "record.json").exists() and read_json(folder / "record.json")["state"] == "finished":
+    if _is_finished(folder):
         say(f"{folder.name}: loaded, nothing computed")
         return _read(folder)
     with locked(folder):
+        if _is_finished(folder):  # another process may have ended it just now
+            return _read(folder)
         sweep(folder)
         write_json(folder / "identity.json", identity)
         record = new_record(folder.name, identity, torch.device("cuda" if torch.cuda.is_initialized() else "cpu"))
         _compute(folder, record, compute)
     say(f"{folder.name}: computed in {duration(read_json(folder / 'record.json')['seconds'])}")
     return _read(folder)
+
+
+def _is_finished(folder: Path) -> bool:
+    path = folder / "record.json"
+    return path.exists() and read_json(path)["state"] == "finished"
 
 
 def _name(method: Any) -> str:
