@@ -190,10 +190,15 @@ class Noise(nn.Module):
         x = source.x[:, :, :: self.stride, :: self.stride]
         edges = self.edges if open is None else len(open)
         like = repeated(x, edges)
-        noise = drawn_for(len(x), lambda n: torch.randn_like(torch.cat([like] * (n // len(x)))))
+        noise = drawn_for(len(x), lambda n: _normal_like(torch.cat([like] * (n // len(x)))))
         if scale is None:
             return noise
         return noise * scale.to(noise.dtype).repeat_interleave(x.shape[1]).view(1, -1, 1, 1)
+
+
+def _normal_like(x: Tensor) -> Tensor:
+    """N(0, 1) in shape and layout of `x`, drawn in plain order: other orders are several times slower on a CPU."""
+    return torch.empty_like(x).copy_(torch.randn_like(x, memory_format=torch.contiguous_format))
 
 
 class PerEdge(nn.Module):
