@@ -26,7 +26,7 @@ from nasnb.methods import METHODS
 from nasnb.runs import Finished, Run, Task, checkpoint, compare, estimate, files, find_runs, run_once
 from nasnb.runs.identity import describe, digest, folder_name
 from nasnb.runs.progress import duration
-from nasnb.runs.record import SCHEMA
+from nasnb.runs.record import SCHEMA, peak_memory
 from nasnb.runs.result import History
 
 GENOTYPE = Genotype.from_short(normal="s30 s31 / s30 sk1", reduce="mp0 s31 / s30 sk1")
@@ -456,6 +456,14 @@ def test_an_estimate_leaves_nothing_behind(make, monkeypatch, tmp_path):
     with pytest.raises(estimate.EstimateOnly, match=r"search-toy-.*: about .* for 12 steps of .* GiB of memory"):
         make().finish(toy(watch=counter))
     assert counter.count == 4 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count what the parent held")
+def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it():
+    held = np.ones(2**27)  # 1 GB
+    code = "import torch\nfrom nasnb.runs.record import peak_memory\nprint(peak_memory(torch.device('cpu')))"
+    child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 2**25 < child < held.nbytes < peak_memory(torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"),

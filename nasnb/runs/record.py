@@ -131,6 +131,11 @@ def peak_memory(device: torch.device) -> int | None:
     """Bytes: allocated on the graphics card since the run began, or held by this process since its start."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    try:  # Linux: getrusage would count what the parent held when it started us
+        status = Path("/proc/self/status").read_text()
+        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
     except ImportError:  # Windows
