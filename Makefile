@@ -17,7 +17,7 @@ export UV_HTTP_TIMEOUT
 # A virtual environment that happens to be active must not lend its packages to this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help setup book test lint smoke lab bench clean
+.PHONY: help setup book test lint smoke lab cluster bench clean
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -48,6 +48,11 @@ smoke: $(READY)  ## run every notebook at the smoke preset, afresh, into build/s
 
 lab: $(READY)  ## open JupyterLab on the chapters
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LABFLAGS)
+
+cluster: $(READY)  ## set up .venv-cluster: Snakemake and its Slurm executor
+	@test -x .venv-cluster/bin/python || $(PYTHON) -m venv .venv-cluster
+	.venv-cluster/bin/python -m pip install --quiet -r requirements-cluster.txt
+	@echo "== now: .venv-cluster/bin/snakemake --profile profiles/local --config sweep=smoke"
 
 bench: $(READY)  ## time searches on this machine
 	$(BIN)/python -m nasnb.bench

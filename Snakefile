@@ -1,6 +1,6 @@
 # The rows of sweeps as jobs, here or on a cluster:
 #   snakemake --profile profiles/slurm --config sweep=pc-darts-channels
-#   snakemake --profile profiles/local --config sweep=darts-dag preset=smoke set="searches=2 dataset=cifar10"
+#   snakemake --profile profiles/local --config sweep=darts preset=smoke set="dataset=fashion-sample"
 #
 # `nasnb sweep --plan` says what there is to do, and `nasnb row` does it. A row's folder is named by the notebook's code,
 # its values and the package's version, so what is finished is told by name, not by file times. The executed notebook is

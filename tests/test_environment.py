@@ -48,6 +48,15 @@ def test_every_range_holds_its_pin(requirement):
     assert all(version in requirement.specifier for version in versions)
 
 
+def test_the_clusters_own_environment_fits_its_ranges():
+    lines = requirement_lines((ROOT / "requirements-cluster.txt").read_text())
+    pins = {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
+    for line in PROJECT["optional-dependencies"]["cluster"]:
+        requirement = Requirement(line)
+        (pinned,) = pins[canonicalize_name(requirement.name)].specifier
+        assert pinned.operator == "==" and pinned.version in requirement.specifier, line
+
+
 def test_a_package_is_pinned_twice_only_for_different_pythons():
     seen: dict[str, list[Requirement]] = {}
     for pin in PINS:
