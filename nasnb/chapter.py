@@ -30,7 +30,7 @@ class Claim(NamedTuple):
 
 
 def glue(**values: Any) -> None:
-    """Keep numbers for the prose of the book, where {glue:text}`name` stands for them.
+    """Keep numbers for the prose of the book, where {glue:text}`name` stands for them, and tables, for {glue:}.
 
     The same output that `myst_nb.glue(..., display=False)` makes, without needing it where a chapter runs.
     """
@@ -40,7 +40,10 @@ def glue(**values: Any) -> None:
         text = str(value.item() if isinstance(value, np.generic) else value)
         prefix = "application/papermill.record/"
         note = {"scrapbook": {"name": name, "mime_prefix": prefix}}
-        display({f"{prefix}text/plain": text}, raw=True, metadata=note)
+        shown = {f"{prefix}text/plain": text}
+        if isinstance(value, Table):
+            shown[f"{prefix}text/html"] = value._repr_html_()
+        display(shown, raw=True, metadata=note)
 
 
 def setting(data: Data, config: SearchConfig | TrainConfig, *, n: int | None = None) -> str:
@@ -66,8 +69,10 @@ def mean_sd(values: Iterable[float], unit: str = "") -> str:
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:
-    """The paper's claims and our verdicts at this scale."""
-    return Table(pd.DataFrame(claims, columns=["claim", "where", "verdict here", "numbers"]))
+    """The paper's claims and our verdicts at this scale; also glued as `claims`, for the chapter's first page."""
+    table = Table(pd.DataFrame(claims, columns=["claim", "where", "verdict here", "numbers"]), style="claims")
+    glue(claims=table)
+    return table
 
 
 def verdict(effect: float, spread: float) -> str:
@@ -146,22 +151,29 @@ def record_of(result: Result) -> Table:
 
 
 class Table:
-    """A table as notebooks and the book show it: plain HTML without an index, scrolling inside its own box."""
+    """A table as notebooks and the book show it: plain HTML without an index, scrolling inside its own box.
 
-    def __init__(self, frame: pd.DataFrame):
-        self.frame = frame
+    `style` is a further class for the book's style sheet, which makes a card of every row of `claims` on a phone.
+    """
+
+    def __init__(self, frame: pd.DataFrame, *, style: str = ""):
+        self.frame, self.style = frame, style
 
     def __repr__(self) -> str:
         return self.frame.to_string(index=False)
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in self.frame.columns)
+        names = [html.escape(str(name)) for name in self.frame.columns]
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_text(value))}</td>" for value in row) + "</tr>"
+            "<tr>"
+            + "".join(f'<td data-label="{n}">{html.escape(_text(v))}</td>' for n, v in zip(names, row, strict=True))
+            + "</tr>"
             for row in self.frame.itertuples(index=False)
         )
-        table = f'<table class="dataframe table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        return f'<div tabindex="0" role="region" aria-label="table" style="overflow-x:auto">{table}</div>'
+        look = f"dataframe table {self.style}".strip()
+        table = f'<table class="{look}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        return f'<div tabindex="0" role="group" aria-label="table" style="overflow-x:auto">{table}</div>'
 
 
 def _text(value: Any) -> str:

@@ -111,6 +111,15 @@ def test_cells_are_short_and_hold_no_class(path):
         assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(ast.parse(cell.source))), cell.source[:80]
 
 
+@every_notebook
+def test_chapter_opens_with_its_claims(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert "**The question:**" in notebook.cells[0].source
+    assert notebook.cells[1].source.startswith("## In short\n")
+    assert "```{glue:} claims\n```" in notebook.cells[1].source
+    assert any("chapter.claims_table(" in cell.source for cell in cells(path, "code")), "what the block shows"
+
+
 @pytest.mark.parametrize("source, complaint", [
     ("seed = 0", "no comment"),
     ("seed = int('0')  # seed", "malformed"),
