@@ -11,6 +11,8 @@ import nbformat
 import pytest
 import yaml
 
+from nasnb.published import published
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
@@ -79,6 +81,13 @@ def test_api_page_is_as_its_script_makes_it():
     make_api = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make_api)
     assert make_api.PAGE.read_text() == make_api.page(), "modules came or went: run python book/make_api.py"
+
+
+def test_page_of_published_numbers_has_every_paper():
+    listed = re.findall(
+        r"^```\{published-numbers\} (.+)$", (ROOT / "book/published.md").read_text(), flags=re.MULTILINE
+    )
+    assert listed == published().paper.unique().tolist()
 
 
 def test_a_citation_names_an_entry_of_the_bibliography():

@@ -66,6 +66,12 @@ def published():
     return pd.DataFrame(rows, columns=["parameters", "error", "name", "origin"])
 
 
+def landscape():
+    labels = {"xlabel": "millions", "ylabel": "error (%)"}
+    return plots.plot_landscape(published(), x="parameters", y="error", origin="origin", order=["other", "here"],
+                                background="published", **labels)  # fmt: skip
+
+
 def ablation():
     rows = [("CIFAR-10", "softmax", 3.0, 0.2), ("CIFAR-10", "max_w", 2.0, 0.1), ("SVHN", "softmax", 5.0, np.nan)]
     return pd.DataFrame(rows, columns=["data", "rule", "error", "sd"])
@@ -96,6 +102,7 @@ FIGURES = {
     "published": lambda: plots.plot_published_vs_measured(
         published(), x="parameters", y="error", name="name", origin="origin", xlabel="millions", ylabel="error (%)"
     ),
+    "landscape": lambda: landscape().figure,
     "matrix": lambda: plots.plot_matrix(correlations(7), [plots.op_label(op) for op in OPS]).figure,
     "matrices": lambda: plots.plot_matrices({"a": correlations(7), "b": correlations(7), "c": correlations(7)}, OPS),
     "alpha heat map": lambda: plots.plot_alpha_heatmap(weights()[0], EDGES).figure,
@@ -475,3 +482,9 @@ def test_bars_refuse_several_rows_for_one_bar():
 def test_what_is_offered_exists():
     assert sorted(plots.__all__) == plots.__all__
     assert json.dumps([name for name in plots.__all__ if not callable(getattr(plots, name))]) == "[]"
+
+
+def test_landscape_keeps_the_colour_of_an_origin_whichever_others_are_drawn():
+    grey, here = landscape().lines
+    assert list(grey.get_xdata()) == [3.3, 3.35] and grey.get_color() == style.MUTED
+    assert list(here.get_ydata()) == [9.1] and here.get_color() == style.SERIES[1] and here.get_label() == "here"

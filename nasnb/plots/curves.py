@@ -9,9 +9,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nasnb.architecture import Edge, Pick
-from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, name_points, op_legend, op_style
+from nasnb.plots.style import (
+    CARD,
+    INK,
+    MUTED,
+    SERIES,
+    SERIES_MARKERS,
+    WIDTH,
+    hide_rest,
+    name_points,
+    op_legend,
+    op_style,
+)
 
 PARTS = {"train": "training images", "valid": "held-out images"}
 
@@ -149,6 +161,28 @@ def plot_published_vs_measured(table: pd.DataFrame, *, x: str, y: str, name: str
     ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     name_points(ax, zip(table[x], table[y], table[name].astype(str), strict=True))
     return fig
+
+
+def plot_landscape(table: pd.DataFrame, *, x: str, y: str, origin: str, order: Sequence[str], background: str,
+                   xlabel: str, ylabel: str) -> Axes:  # fmt: skip
+    """Points by origin, coloured by place in `order`, e.g. error against cost; those of `background` grey, behind."""
+    _, ax = plt.subplots(figsize=(WIDTH, 4.2))
+    behind = table[table[origin] == background]
+    ax.plot(behind[x], behind[y], "o", color=MUTED, markersize=3, alpha=0.7, label=background)
+    for i, name in enumerate(order):
+        rows = table[table[origin] == name]
+        look = {"marker": SERIES_MARKERS[i % len(SERIES_MARKERS)], "color": SERIES[i % len(SERIES)]}
+        if len(rows):
+            ax.plot(rows[x], rows[y], linestyle="", markeredgecolor=CARD, markersize=7, label=name, **look)
+    wide = table[y].max() > 4 * table[y].min()
+    ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log" if wide else "linear")
+    if wide:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    return ax
 
 
 def plot_small_multiples(table: pd.DataFrame, *, by: str, draw: Callable[[pd.DataFrame, Axes], None],
