@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.config import nearest
-from nasnb.spectral.norms import TINY, krylov, power_iteration, unit
+from nasnb.spectral.norms import TINY, krylov, per_block, power_iteration, unit
 from nasnb.spectral.operator import ConvOperator, Size, undilated
 
 BURN_IN = (8,) * 6  # rounds of the exact method at the first step, when there is no earlier vector to start from
@@ -120,7 +120,7 @@ def _rescaled(parts: list[SpectralNormalised], weights: list[Tensor]) -> list[Te
     with torch.autocast(weight.device.type, enabled=False):
         left, right = _vectors(parts, replace(operator, weight=weight.detach()), edges)
         blocks = operator.groups if rule.method == "exact" else edges
-        sigma = (left * operator.apply(right)).reshape(blocks, -1).sum(1).reshape(edges, -1).amax(1)
+        sigma = per_block(left * operator.apply(right), blocks).reshape(edges, -1).amax(1)
     if rule.detach_sigma:
         sigma = sigma.detach()
     scale = 1 / (sigma.clamp_min(TINY) / rule.target + rule.eps)

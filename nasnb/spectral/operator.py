@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasnb.kernels import depthwise
+
 Size = int | tuple[int, int]
 
 
@@ -81,6 +83,10 @@ class ConvOperator:
         """c(x) for x of (batch, *input_shape)."""
         if self.is_matrix and self.image_size == (1, 1):  # one batched product: far cheaper than a convolution
             return _times(self.blocks, x)
+        rows, columns = zip(self.stride, self.padding, self.dilation, strict=True)
+        height, width = self.weight.shape[2:]
+        if self.weight.shape[:2] == (self.groups, 1) and rows == columns and height == width:
+            return depthwise(x, self.weight, **dict(zip(("stride", "padding", "dilation"), rows, strict=True)))
         return F.conv2d(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
 
     def adjoint(self, y: Tensor) -> Tensor:
@@ -110,7 +116,8 @@ def _times(blocks: Tensor, x: Tensor) -> Tensor:
 
 def _stretched(y: Tensor, stride: tuple[int, int]) -> Tensor:
     down, right = stride
-    wide = y.new_zeros(*y.shape[:2], (y.shape[2] - 1) * down + 1, (y.shape[3] - 1) * right + 1)
+    batch, channels, height, width = y.shape
+    wide = y.new_zeros(batch, (height - 1) * down + 1, (width - 1) * right + 1, channels).permute(0, 3, 1, 2)
     wide[..., ::down, ::right] = y
     return wide
 
