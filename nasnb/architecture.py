@@ -127,10 +127,10 @@ class Genotype:
         return _parse_cells(text)
 
     def short(self, group: str) -> str:
-        """`s31 s30 / sk0 s31 / ...`: short names, source states, nodes parted by slashes."""
+        """`s31 s30 / sk0 s31 / ...`: short names, source states, nodes parted by slashes; one's own ops as `name~0`."""
         nodes: dict[int, list[str]] = {}
         for op, source, target in self.picks[group]:
-            nodes.setdefault(target, []).append(f"{SHORT_NAMES[op]}{source}")
+            nodes.setdefault(target, []).append(f"{SHORT_NAMES.get(op, f'{op}~')}{source}")
         return " / ".join(" ".join(node) for node in nodes.values())
 
     @staticmethod
@@ -145,9 +145,10 @@ def _parse_short(text: str) -> tuple[Pick, ...]:
     picks = []
     for target, node in enumerate(text.split("/"), start=N_INPUTS):
         for token in node.split():
-            if token[:-1] not in _LONG_NAMES or not token[-1].isdigit():
+            name, own, state = token.rpartition("~") if "~" in token else (token[:-1], "", token[-1])
+            if not (own or name in _LONG_NAMES) or not state.isdigit():
                 raise ValueError(f"unknown operation {token!r}; known: {', '.join(sorted(_LONG_NAMES))} and a state")
-            picks.append(_checked(Pick(_LONG_NAMES[token[:-1]], int(token[-1]), target)))
+            picks.append(_checked(Pick(name if own else _LONG_NAMES[name], int(state), target)))
     return tuple(picks)
 
 

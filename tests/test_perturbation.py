@@ -179,6 +179,20 @@ def test_shared_evaluations_equal_plain_ones(group, how):
         assert_close(whole[edge].loss, plainly(state, group, edge, None, how).loss, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("precision", "expected"), [("float32", "ieee"), ("tf32", "tf32"), ("bf16", "tf32")])
+def test_evaluations_compute_as_exactly_as_the_search(precision, expected):
+    state, seen = state_in(precision=precision), set()
+
+    def note(module, images, logits):
+        seen.add((torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision, logits.dtype))
+
+    before = torch.backends.cudnn.conv.fp32_precision
+    state.net.head.register_forward_hook(note)
+    operation_strengths(state, "normal", 0)
+    assert seen == {(expected, expected, torch.bfloat16 if precision == "bf16" else torch.float32)}
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
 def test_evaluations_leave_no_trace():
     state = state_in("s4")
     before = {key: value.clone() for key, value in state.net.state_dict().items()}

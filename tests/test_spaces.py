@@ -346,6 +346,8 @@ def test_operation_of_ones_own():
     genotype = mine.discretise(dict.fromkeys(GROUPS, scores))
     assert set(genotype.ops("normal")) == {"shifted"}
     assert Genotype.from_notation(genotype.notation()) == genotype
+    assert genotype.short("normal").startswith("shifted~0 shifted~1 / shifted~0")
+    assert Genotype.from_short(normal=genotype.short("normal"), reduce=genotype.short("reduce")) == genotype
     final = mine.network(genotype, channels=4, cells=3, classes=5)
     assert final(torch.randn(2, 3, 8, 8)).shape == (2, 5)
     assert any(m.affine for cell in final.blocks for m in cell.fans.modules() if isinstance(m, nn.BatchNorm2d))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasnb.measure import Score, Tally, statistics
+from nasnb.precision import computing
 from nasnb.randomness import reseed, seeded
 from nasnb.search.state import SearchState
 
@@ -60,7 +61,8 @@ def masked_scores(state: SearchState, group: str, masks: Sequence[Mask], *, how:
     base = net.route(state.weights(), state.relaxation.is_open())
     variants = [base | {group: _routed(state, group, mask, how)} for mask in masks]
     tallies = [Tally(state.valid.images.device) for _ in masks]
-    with statistics(net, how.statistics), seeded(seed, "strengths", state.epoch), state.autocast():
+    precision = computing(state.config.precision)
+    with precision, statistics(net, how.statistics), seeded(seed, "strengths", state.epoch), state.autocast():
         batches = state.batches(state.valid, f"strengths {draw}", state.epoch, augment=how.augment)
         for number, (images, labels) in enumerate(batches):
             shared = net.features(net.stem(images), base, stop=start)
