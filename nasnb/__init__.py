@@ -5,8 +5,10 @@ The names below are imported when they are first used, so that `import nasnb` is
 
 from importlib import import_module, metadata
 
+_PARTS = ("analysis", "architecture", "config", "data", "plots", "runs", "schedules", "search", "spaces", "spectral")
 _HOMES = {
     "GENOTYPES": "nasnb.genotypes",
+    "Genotype": "nasnb.architecture",
     "METHODS": "nasnb.methods",
     "Method": "nasnb.methods",
     "SPACES": "nasnb.spaces",
@@ -14,7 +16,7 @@ _HOMES = {
     "train": "nasnb.training",
 }
 
-__all__ = [*_HOMES, "search"]
+__all__ = [*_HOMES, *_PARTS]
 
 try:
     __version__ = metadata.version("nasnb")
@@ -23,8 +25,8 @@ except metadata.PackageNotFoundError:  # a source tree that is not installed
 
 
 def __getattr__(name: str):
-    if name == "search":  # a package that can be called
-        return import_module("nasnb.search")
+    if name in _PARTS:  # `search` among them, a package that can be called
+        return import_module(f"nasnb.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'nasnb' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -46,6 +46,14 @@ class Tally:
         n = torch.full_like(correct, len(labels))
         self.sums += total(torch.stack([loss.detach().double() * len(labels), correct.double(), n.double()]))
 
+    def check(self, epoch: int, step: int, lr: float) -> None:
+        """Raises FloatingPointError if the loss has stopped being a number. `epoch` and `step` count from 0."""
+        if not torch.isfinite(self.sums[0]):
+            raise FloatingPointError(
+                f"the training loss is not a number any more in epoch {epoch + 1}, at or before step {step}, "
+                f"learning rate {lr:.3g}; try a smaller lr or clip, or precision='float32'"
+            )
+
     def score(self) -> Score:
         """Means so far; NaN if nothing was counted."""
         loss, correct, images = self.sums.tolist()

@@ -44,7 +44,11 @@ class TrainState:
             return self.net(images).float()
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain containers and tensors: loads with weights_only=True."""
+        """Plain containers and tensors: loads with weights_only=True.
+
+        Raises FloatingPointError if the loss has stopped being a number: such a state is not worth keeping.
+        """
+        self.tally.check(self.epoch, self.step, learning_rate(self.config, self.epoch))
         return {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -183,11 +187,7 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
         state.step += 1
         if on_step is not None:
             on_step(state)
-    if not torch.isfinite(state.tally.sums[0]):
-        raise FloatingPointError(
-            f"the training loss is not a number any more in epoch {state.epoch + 1}, "
-            f"learning rate {learning_rate(c, state.epoch):.3g}; try a smaller lr or clip, or precision='float32'"
-        )
+    state.tally.check(state.epoch, state.step, learning_rate(c, state.epoch))
 
 
 def _update(state: TrainState, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

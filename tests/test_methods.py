@@ -8,6 +8,8 @@ import torch
 from conftest import tiny_data
 
 import nasnb
+from nasnb.architecture import Genotype
+from nasnb.data import load
 from nasnb.methods import METHODS
 from nasnb.search import begin, search
 from nasnb.spaces import CellSpace, HyperCuboid, with_nodes
@@ -97,6 +99,27 @@ def test_ends_in_a_legal_genotype_and_a_pause_changes_nothing(method):
     resumed = list(search(method, data, config, state=state))[-1]
     assert leaves(resumed.state.state_dict()) == leaves(last.state.state_dict())
     assert (resumed.train, resumed.genotype, resumed.lr) == (last.train, last.genotype, last.lr)
+
+
+def is_candidate(pick, group, space):
+    """Whether the space has this operation between these states, or for a path between these widths."""
+    if group == "path":
+        return pick.op in space.primitives and {pick.source, pick.target} <= set(space.widths)
+    return pick.op in {(edge.source, edge.target): edge.ops for edge in space.choices.groups[group]}[pick[1:]]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_epoch_on_the_embedded_images_ends_in_a_legal_genotype(name):
+    method = METHODS[name]
+    data = load().resized(IMAGENET_SIZE if method.config.stem == "imagenet" else 16)
+    config = method.at("smoke", epochs=1, batch_size=16, train_images=32, channels=8, pace=0.1)
+    config = replace(config, train_fraction=min(config.train_fraction, 0.5) if config.train_fraction < 1 else 1.0)
+    *_, last = search(method, data, config)
+    found, searched = last.genotype, last.state.method.space
+    assert all(is_candidate(pick, group, searched) for group in found.picks for pick in found.picks[group])
+    assert Genotype.from_notation(found.notation()) == found
+    net = (method.final or searched).network(found, channels=8, cells=3, classes=10, image_channels=1)
+    assert net.eval()(data.test.images[:2].float() / 255).shape == (2, 10)
 
 
 def test_another_seed_gives_other_numbers():

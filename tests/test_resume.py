@@ -189,3 +189,23 @@ def test_killed_at_very_many_random_moments(tmp_path):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     print(json.dumps(kill_at_random(Path(sys.argv[1]), kills=int(sys.argv[2]), seed=0)))
+
+
+def test_a_loss_that_is_no_number_leaves_the_state_of_before(tmp_path):
+    """However often is saved: what came before the broken second epoch is kept, what came out of it is not."""
+    method, data = small("darts-1st"), tiny_data(n=32)
+
+    def broken(state, train, next_valid):
+        loss, logits = method.step(state, train, next_valid)
+        return loss * float("nan") if state.epoch == 1 else loss, logits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Run.finish.__kwdefaults__, "save_every", 0.0)
+        with pytest.raises(FloatingPointError, match=r"epoch 2, at or before step \d, .*; try a smaller lr"):
+            run_search(replace(method, step=broken), data, CONFIG, runs_dir=tmp_path)
+    (folder,) = (path.parent for path in tmp_path.glob("*/record.json"))
+    saved = checkpoint.load(folder, name=folder.name, device=torch.device("cpu"))
+    assert (saved["state"]["epoch"], saved["state"]["step"]) < (1, 1)
+    assert all(torch.isfinite(value).all() for value in tensors(saved["state"]).values() if value.is_floating_point())
+    record = json.loads((folder / "record.json").read_text())
+    assert record["state"] == "failed" and "not a number" in record["error"]

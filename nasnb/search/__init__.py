@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-import torch
 
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig
@@ -130,7 +129,7 @@ def _train_epoch(phase: Phase, state: SearchState, on_step: OnStep) -> None:
         state.tally.add(loss, logits, train[1])
         state.step += 1
         if state.step % CHECK_EVERY == 0 or state.step == steps_per_epoch(state):
-            _check_finite(state)
+            state.tally.check(state.epoch, state.step, state.lr)
         if on_step is not None:
             on_step(state)
 
@@ -147,14 +146,6 @@ def _cycle(state: SearchState) -> Callable[[], Batch]:
 
     stream = endless()
     return lambda: next(stream)
-
-
-def _check_finite(state: SearchState) -> None:
-    if not torch.isfinite(state.tally.sums[0]):
-        raise FloatingPointError(
-            f"the training loss is not a number any more in epoch {state.epoch + 1}, at or before step {state.step}, "
-            f"learning rate {state.lr:.3g}; try a smaller lr or clip, or precision='float32'"
-        )
 
 
 def validate(state: SearchState) -> Score:

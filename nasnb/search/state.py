@@ -101,7 +101,11 @@ class SearchState:
         return map(share, whole)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain containers and tensors: loads with weights_only=True."""
+        """Plain containers and tensors: loads with weights_only=True.
+
+        Raises FloatingPointError if the loss has stopped being a number: such a state is not worth keeping.
+        """
+        self.tally.check(self.epoch, self.step, self.lr)
         return {
             "net": self.net.state_dict(),
             "relaxation": self.relaxation.state_dict(),
