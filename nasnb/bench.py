@@ -10,6 +10,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -109,16 +110,19 @@ def _times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
 
 
-def write(lines: list[Line], device: torch.device, folder: Path) -> Path:
-    """The numbers (CSV) and where they come from (JSON), named after the device."""
-    origin = environment(device)
+def write(lines: list[Line], device: torch.device, folder: Path, seconds: float) -> Path:
+    """The numbers (CSV) and where they come from (JSON), named after the device; `seconds` is what the bench took."""
+    origin = environment(device) | {"data": "random numbers of the sizes of CIFAR-10", "seed": None, "seconds": seconds}
+    cases = {line.case: CASES[line.case].text for line in lines}
+    config = {"repeats": lines[0].n, "statistic": "median of the ratios of neighbours in time", "cases": cases}
+    origin |= {"config": config, "measured": now(), "load": os.getloadavg()}
     name = re.sub(r"[^a-z0-9]+", "-", f"{device.type} {origin['device']}".lower()).strip("-")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([COLUMNS, *lines])
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{name}.csv", text.getvalue().encode())
-    write_json(folder / f"{name}.json", origin | {"measured": now(), "cases": sorted({line.case for line in lines})})
+    write_json(folder / f"{name}.json", origin)
     return folder / f"{name}.csv"
 
 
@@ -126,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     options = _options(arguments)
     torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
+    device, started = torch.device(options.device), time.monotonic()
     if options.memory_of:
         name, variant = options.memory_of
         print(json.dumps(added_memory(CASES[name], variant, device)))
@@ -137,7 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
     for case in cases:
         lines += measure(case, device, options.repeats, memory[case.name])
         print(f"\n{case.name}: {case.text}\n{table([x for x in lines if x.case == case.name])}", flush=True)
-    print(f"\n{table(lines)}\n\n{write(lines, device, Path(options.output))}")
+        kept = write(lines, device, Path(options.output), round(time.monotonic() - started, 1))
+    print(f"\n{table(lines)}\n\n{kept}")
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

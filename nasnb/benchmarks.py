@@ -144,18 +144,18 @@ def plain_net(method: Method, config: SearchConfig) -> nn.Module:
 # --- masked evaluations ---------------------------------------------------------------------------------------------
 
 
-def masked_evaluations(variant: str, device: torch.device) -> Work:
-    """DARTS-PT on one edge of the reduction cells: the supernet without each of its operations."""
+def masked_evaluations(group: str, edge: int, variant: str, device: torch.device) -> Work:
+    """DARTS-PT on one edge of a cell type: the supernet without each of its operations."""
     method = METHODS["darts-pt"]
     state = begin(method, noise_data(64, device), replace(method.config, batch_size=64))
     if variant == "ours":
-        return lambda: operation_strengths(state, "reduce", 2)
+        return lambda: operation_strengths(state, group, edge)
     net = plain_net(method, state.config).to(device)
 
     def one_by_one() -> None:
-        for op in range(state.relaxation.alpha["reduce"].shape[1]):
+        for op in range(state.relaxation.alpha[group].shape[1]):
             weights = state.weights()
-            weights["reduce"][2, op] = 0
+            weights[group][edge, op] = 0
             with statistics(net, "batch"):
                 evaluate(partial(_logits, net, weights), state.valid, state.data, batch_size=64)
 
@@ -241,6 +241,11 @@ def _step(name: str, method: Method, cpu: int, gpu: int, *, counted: bool = True
     return Case(name, f"{text}, batch {cpu} (CPU) or {gpu} (GPU, counts)", build, STEP_VARIANTS, counted)
 
 
+def _masked(group: str, edge: int) -> Case:
+    text = f"DARTS-PT, all masked evaluations of edge {edge} of the {group} cells, on 32 images"
+    return Case(f"pt-{group}", text, partial(masked_evaluations, group, edge))
+
+
 _IN_BENCH201 = replace(METHODS["darts-1st"].on("bench201"), config=replace(METHODS["darts-1st"].config, cells=5))
 
 CASES: dict[str, Case] = {
@@ -250,7 +255,8 @@ CASES: dict[str, Case] = {
         _step("pc-darts", METHODS["pc-darts"], 32, 256),
         _step("msr-darts", METHODS["msr-darts"], 16, 128, counted=False),
         _step("bench201", _IN_BENCH201, 16, 64),
-        Case("pt", "all masked evaluations of one edge of DARTS-PT, on 32 images", masked_evaluations),
+        _masked("normal", 6),
+        _masked("reduce", 2),
         Case("data", "an epoch of 2,560 augmented images against a torchvision loader", augmented_batches),
     )
 }

@@ -23,6 +23,7 @@ from nasnb.kernels import depthwise
 from nasnb.methods import METHODS
 from nasnb.ops import SepConv
 from nasnb.precision import computing
+from nasnb.runs.kept import PARTS
 from nasnb.search import begin, search
 from nasnb.search.steps import alpha_gradient, bilevel, update_weights
 from nasnb.spaces import SPACES, with_nodes
@@ -281,5 +282,6 @@ def test_bench_writes_numbers_and_their_origin(tmp_path, monkeypatch, capsys):
     lines = [line.split(",") for line in numbers.read_text().splitlines()]
     assert [line[:2] for line in lines] == [["case", "variant"], ["data", "plain"], ["data", "ours"]]
     assert float(lines[2][5]) == 3.0
-    assert json.loads(record.read_text())["device_kind"] == "cpu"
+    origin = json.loads(record.read_text())
+    assert origin["device_kind"] == "cpu" and origin["threads"] == 1 and set(PARTS) <= set(origin)
     assert "3.00x" in capsys.readouterr().out
