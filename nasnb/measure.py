@@ -16,6 +16,7 @@ from nasnb.architecture import Choices
 from nasnb.data import Data, Split, batches
 from nasnb.distributed import apart, dealt, total
 from nasnb.fanout import FanOut
+from nasnb.spectral import SpectralNormalised
 from nasnb.stacked import Source, StackedConv
 
 
@@ -77,18 +78,25 @@ def evaluate(forward: Callable[[Tensor], Tensor], split: Split, data: Data, *, b
 
 @contextmanager
 def statistics(net: nn.Module, mode: str):
-    """Within the block, BatchNorms use "running" statistics, or the "batch" ones and leave the running ones alone."""
+    """Within the block, BatchNorms use "running" statistics, or the "batch" ones and leave the running ones alone.
+
+    Spectral norms are those of the last training step in both: looking takes no iterations, and draws no numbers.
+    """
     if mode not in ("running", "batch"):
         raise ValueError(f"unknown BatchNorm statistics {mode!r}: choose 'running' or 'batch'")
     was_training, buffers = net.training, [buffer.clone() for buffer in net.buffers()]
     net.train(mode == "batch")
+    for part in net.modules():
+        if isinstance(part, SpectralNormalised):
+            part.eval()
     try:
         yield net
     finally:
         net.train(was_training)
         with torch.no_grad():
             for buffer, value in zip(net.buffers(), buffers, strict=True):
-                buffer.copy_(value)
+                if buffer.shape == value.shape:  # else it was given its size inside
+                    buffer.copy_(value)
 
 
 def count(net: nn.Module, image_size: tuple[int, int, int] = (3, 32, 32), choices: Choices | None = None, *,

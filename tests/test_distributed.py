@@ -27,20 +27,20 @@ from nasnb.training import prepare, train
 torch.set_num_threads(1)
 exact = replace(METHODS["darts-2nd"], name="exact", step=bilevel(order=2, exact=True))
 
-def searched(method, validate_with="running"):
+def searched(method, n=40, validate_with="running"):
     config = SearchConfig(epochs=2, batch_size=12, channels=4, cells=3, alpha_lr=0.01, pace=0.02,
                           train_fraction=method.config.train_fraction, validate_with=validate_with)
-    return begin(method, tiny_data(100), config), lambda state: search(method, state.data, config, state=state)
+    return begin(method, tiny_data(n), config), lambda state: search(method, state.data, config, state=state)
 
 def trained(method, genotype):
     space = method.final or method.space
     config = TrainConfig(epochs=2, batch_size=12, channels=4, cells=3, cutout=4, drop_path=0.4, label_smoothing=0.1)
-    return prepare(space, GENOTYPES[genotype], tiny_data(100, size=32), config), train
+    return prepare(space, GENOTYPES[genotype], tiny_data(40, size=32), config), train
 
 CASES = {
     **{name: (searched, METHODS[name]) for name in sys.argv[2].split()},
     "exact": (searched, exact),
-    "msr by batches": (searched, METHODS["msr-darts"], "batch"),
+    "msr by batches": (searched, METHODS["msr-darts"], 80, "batch"),
     "training": (trained, METHODS["darts-2nd"], "DARTS_V2"),
 }
 results = {}
@@ -50,7 +50,7 @@ with distributed.together():
         state.net.double()
         if hasattr(state, "relaxation"):
             state.relaxation.double()
-        state.net.register_forward_pre_hook(lambda net, args: (args[0].double(), *args[1:]))
+        state.net.stem.register_forward_pre_hook(lambda stem, args: (args[0].double(),))
         rows = [epoch.row() for epoch in epochs(state)]
         alpha = state.relaxation.state_dict() if hasattr(state, "relaxation") else {}
         results[case] = {"net": state.net.state_dict(), "alpha": alpha, "rows": rows}

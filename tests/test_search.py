@@ -14,7 +14,7 @@ from nasnb.genotypes import GENOTYPES
 from nasnb.methods import METHODS
 from nasnb.relaxation import Relaxation, edge_normalised, max_w, plain_sum, softmax, uniform
 from nasnb.schedules import cosine, cosine_power, drop_path_probability, learning_rate
-from nasnb.search import begin, search
+from nasnb.search import begin, search, validate
 from nasnb.search.steps import alpha_gradient, bilevel, exact_unrolled_gradient, unrolled_gradient
 from nasnb.spaces import SPACES, random_genotype
 from nasnb.training import prepare, train
@@ -37,6 +37,14 @@ def test_same_seed_same_numbers_other_seed_others():
     assert first.train == again.train
     assert first.valid == again.valid
     assert not torch.equal(fingerprint(first.state), fingerprint(other.state))
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+def test_looking_at_spectral_norms_does_not_move_them(statistics):
+    """Not even before the first step, and whoever looks at other batches sees the same network."""
+    state = begin(METHODS["msr-darts"], tiny_data(48), replace(TINY, validate_with=statistics))
+    first, norms = validate(state), fingerprint(state)
+    assert validate(state) == first and torch.equal(fingerprint(state), norms)
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 5])
