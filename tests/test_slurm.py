@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / "build" / "slurm-test.log"
 SNAKEMAKE = shutil.which("snakemake") or ROOT / ".venv-cluster" / "bin" / "snakemake"
 STEPS = 75  # of a second each: more than the minute that a job may take
+FACTOR, PRIME = 48271, 2**31 - 1  # each step multiplies
 
 PARAMETERS = """\
 case = "fine"  # what happens
@@ -52,23 +53,23 @@ if case == "flaky" and first_time:
 """,
     f"""\
 class Counting:
-    epoch, step = 0, 0
+    epoch, step, value = 0, 0, 1
 
     def state_dict(self):
-        return {{"epoch": self.epoch, "step": self.step}}
+        return {{"epoch": self.epoch, "step": self.step, "value": self.value}}
 
     def load_state_dict(self, saved):
-        self.epoch, self.step = saved["epoch"], saved["step"]
+        self.epoch, self.step, self.value = saved["epoch"], saved["step"], saved["value"]
 
 def epochs(state, on_step):
     while state.step < {STEPS}:
         time.sleep(1)
-        state.step += 1
+        state.step, state.value = state.step + 1, state.value * {FACTOR} % {PRIME}
         with open(Path(runs_dir) / "steps.txt", "a") as file:
             print(state.step, file=file)
         on_step(state)
     state.epoch, state.step = 1, 0
-    yield Finished({{"epoch": 1}})
+    yield Finished({{"epoch": 1, "value": state.value}})
 
 if case == "long":
     data = SimpleNamespace(name="none", checksum="none", train=SimpleNamespace(images=torch.zeros(1)))
@@ -137,7 +138,7 @@ def test_a_sweep_survives_failures_time_limits_and_a_killed_driver(slurm, sweep_
     driver.wait()
     before = {name for name, row in rows.items() if row.result.exists()}
     assert drive(sweep_file, slurm, "--unlock").wait(60) == 0
-    assert drive(sweep_file, slurm).wait(500) == 1  # since one row cannot succeed
+    assert drive(sweep_file, slurm).wait(900) == 1  # since one row cannot succeed
     summary = tell(rows, sweep_file.parent, before)
 
     assert [name for name, row in rows.items() if not row.result.exists()] == ["broken"], summary
@@ -149,6 +150,7 @@ def test_a_sweep_survives_failures_time_limits_and_a_killed_driver(slurm, sweep_
     (record,) = sweep_file.parent.glob("runs/search-counting*/record.json")
     steps = [int(line) for line in (sweep_file.parent / "runs" / "steps.txt").read_text().split()]
     assert read_json(record)["resumed"] >= 1 and set(steps) == set(range(1, STEPS + 1)), summary
+    assert read_json(record)["metrics"]["value"] == pow(FACTOR, STEPS, PRIME), summary
     assert len(steps) < 1.5 * STEPS, f"most of it was computed again\n{summary}"
     run_row(rows["long"])  # nothing is left to do
 
