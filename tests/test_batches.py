@@ -81,6 +81,11 @@ def test_number_of_batches(n, batch_size, drop_last, count):
 FULL = Augment(3, True, 4, "autoaugment")
 
 
+def test_steps_that_the_papers_take():
+    assert n_batches(25_000, 256) == 98 and 25_000 % 256 == 168  # PC-DARTS, half of CIFAR-10
+    assert n_batches(50_000, 64) == 782  # StacNAS, all of it
+
+
 def test_seed_purpose_and_epoch_decide():
     split = random_split()
     base = joined(run(split, augment=FULL))

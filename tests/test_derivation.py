@@ -1,5 +1,7 @@
 """From alpha (and beta) to cells: every numeric case of the published derivations."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -163,6 +165,13 @@ def test_stage_one_picks_a_group_per_edge():
     ]
     won = winners(space.choices, mixing(space, beta, beta))
     assert won["normal"] == won["reduce"] == tuple(names[group] for group in expected)
+
+
+def test_how_many_logits_stacnas_learns():
+    second = stage_two(SPACES["stacnas"], {g: ["sep_conv_3x3"] * 14 for g in ("normal", "reduce")})
+    spaces = {140: SPACES["stacnas"], 224: SPACES["darts"], 84: second}
+    for count, space in spaces.items():
+        assert sum(math.prod(space.choices.shape(group)) for group in space.choices.groups) == count
 
 
 def node_scores(rows):

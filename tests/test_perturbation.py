@@ -14,10 +14,11 @@ from torch.testing import assert_close
 from nasnb.analysis.decisions import agreement, discretisation_accuracy, worth_of_edge
 from nasnb.architecture import Choices, Edge
 from nasnb.config import SearchConfig
+from nasnb.data.bench201 import Bench201Table
 from nasnb.measure import Score, Tally, statistics
 from nasnb.methods import METHODS
 from nasnb.relaxation import Relaxation, softmax
-from nasnb.search import begin
+from nasnb.search import begin, search
 from nasnb.search.decisions import candidates, kept_edges
 from nasnb.search.perturbation import (
     Task,
@@ -83,6 +84,19 @@ def test_without_noise_the_rounds_of_the_code_keep_what_one_round_keeps(values):
     table = dict(enumerate(map(float, values)))
     scores = {e: Score(0.0, a) for e, a in table.items()}
     assert sorted(strongest_edges(scores, 2)) == sorted(eliminated(list(table), 2, measured(table), cumulative=False))
+
+
+def test_evaluations_of_the_rounds_of_the_code():
+    """P4: 22 per cell type, for nodes of three, four and five incoming edges."""
+    count = []
+
+    def measure(edges, masked, draw):
+        count.extend(edges)
+        return {edge: Score(0.0, float(edge)) for edge in edges}
+
+    for n_edges in (3, 4, 5):
+        eliminated(range(n_edges), 2, measure, cumulative=False)
+    assert len(count) == 22
 
 
 def test_cumulative_rounds_mask_what_is_gone_and_the_others_draw_anew():
@@ -356,6 +370,21 @@ def test_genotype_after_selection():
         for edge in set(range(2, 14)) - keep:
             other.relaxation.decide("normal", edge, None)
         assert other.method.genotype(other).short("normal") == expected
+
+
+def test_the_cell_of_known_strengths_is_looked_up(monkeypatch):
+    """P15: where every edge misses its skip most, NAS-Bench-201 says what that cell is worth."""
+    method = PT.on("bench201")
+    skip = method.space.choices.groups["cell"][0].ops.index("skip_connect")
+
+    def known(state, group, edge, *, candidates, how):
+        return {op: Score(0.0, 10.0 if op == skip else 50.0) for op in candidates}
+
+    monkeypatch.setattr("nasnb.search.perturbation.operation_strengths", known)
+    *_, last = search(method, tiny_data(n=32), replace(TINY, cells=1, train_images=16, pace=0.02))
+    arch = last.genotype.notation()
+    assert arch == "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+    assert Bench201Table({arch: (54.2967, 15.6, 16.3)}).accuracy(last.genotype)["cifar10"] == 54.2967
 
 
 def test_unknown_options_are_refused():

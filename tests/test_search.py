@@ -118,6 +118,15 @@ def test_the_bilevel_toy_of_the_darts_paper(xi, expected, gradient):
     assert got.item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("gradient", [unrolled_gradient, exact_unrolled_gradient], ids=["published", "exact"])
+def test_the_bilevel_toy_rests_at_its_solution(gradient):
+    """(1, 1) solves the bilevel problem; the first order does not notice."""
+    (got,) = gradient(toy_state(a=1.0, w=1.0, lr=0.5), "train", "valid")
+    assert got.item() == pytest.approx(0.0, abs=1e-6)
+    (first,) = alpha_gradient(toy_state(a=1.0, w=1.0, lr=0.5), "train", "valid")
+    assert first.item() == -1.0
+
+
 class Toy(torch.nn.Module):
     def __init__(self, w):
         super().__init__()

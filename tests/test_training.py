@@ -61,9 +61,16 @@ def test_cosine_power_annealing_of_the_paper():
     assert rates(config, expected) == pytest.approx(list(expected.values()), rel=1e-9)
     plain = replace(config, power=1.0)
     assert rates(plain, (500, 1000, 1500)) == pytest.approx([0.021338836229297938, 0.012500005, 0.0036611737707020627])
-    figure_5 = {30: 0.09395786866903091, 100: 0.05173597391682461, 225: 0.005172440356545777, 300: 0.00075}
+    figure_5 = {30: 0.09395786866903091, 75: 0.06843430360434946, 100: 0.05173597391682461, 150: 0.024595117530190183,
+                200: 0.009332692382929234, 225: 0.005172440356545777, 270: 0.0013892369970677702,
+                300: 0.00075}  # fmt: skip
     found = [cosine_power(t, 300, 0.1, 7.5e-4, 10) for t in figure_5]
     assert found == pytest.approx(list(figure_5.values()), rel=1e-9)
+    plain = [cosine_power(t, 300, 0.1, 7.5e-4, 1) for t in (75, 150, 225)]
+    assert plain == pytest.approx([0.08546517401638243, 0.050375, 0.015284825983617583], rel=1e-9)
+    halves = [cosine_power(1, 2, 1.0, 0.0, power) for power in (1, 2, 4, 10)]
+    assert halves == pytest.approx([0.5, 0.41421356237309515, 1 / 3, 0.2402530733520421], rel=1e-9)
+    assert cosine_power(1, 4, 1.0, 0.0, 1.000001) == pytest.approx((2 + math.sqrt(2)) / 4, abs=1e-6)
 
 
 @given(st.floats(1, 100), st.integers(2, 300))
