@@ -6,6 +6,20 @@ Every name below is imported with its module only when it is asked for: `from na
 from importlib import import_module
 
 _HOME = {
+    "across": (
+        "DIAGNOSTICS",
+        "NotDefined",
+        "chosen_rank",
+        "column_correlations",
+        "confusion",
+        "convolution_ranks",
+        "critical_correlation",
+        "diagnostics",
+        "largest_group",
+        "lowest_rank",
+        "separation",
+        "strength_agreement",
+    ),
     "annealing": ("time_between_improvements",),
     "blocks": ("operation_layers", "operation_sizes"),
     "capacity": ("capacity_over_time",),

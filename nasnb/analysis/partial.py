@@ -95,12 +95,20 @@ def step_costs(method: Any, data: Data, config: SearchConfig, *, ks: Sequence[in
     rows = []
     for k in ks:
         state = begin(replace(method, mix=partial_channels(k)), data, config)
-        state.epoch = config.epochs  # past any warm-up
-        batch = next(state.batches(state.train, "costs", 0))
-        state.method.step(state, batch, lambda batch=batch: batch)  # the first one allocates
-        seconds = [_seconds(state, batch) for _ in range(repeats)]
-        rows.append((k, min(seconds), _peak_bytes(state, batch)))
+        seconds = fastest_step(state, repeats=repeats)
+        rows.append((k, seconds, _peak_bytes(state, next(state.batches(state.train, "costs", 0)))))
     return pd.DataFrame(rows, columns=["k", "seconds", "peak_bytes"])
+
+
+def fastest_step(state: SearchState, *, repeats: int = 3) -> float:
+    """Seconds of a search step after the warm-up, the fastest of `repeats`: of the clock on a GPU, else the processor.
+
+    The steps change the state.
+    """
+    state.epoch = state.config.epochs  # past any warm-up
+    batch = next(state.batches(state.train, "costs", 0))
+    state.method.step(state, batch, lambda: batch)  # the first one allocates
+    return min(_seconds(state, batch) for _ in range(repeats))
 
 
 def _seconds(state: SearchState, batch: tuple[Tensor, Tensor]) -> float:

@@ -96,8 +96,13 @@ class _Scale:
 
     def ink(self, value: float) -> str:
         """Dark type on pale cells, light type on dark ones."""
-        red, green, blue, _ = self.colours(self.norm(value))
-        return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else CARD
+        return ink_on(self.colours(self.norm(value)))
+
+
+def ink_on(colour: tuple[float, ...]) -> str:
+    """The colour of type that is legible on this one, given as red, green, blue and perhaps more."""
+    red, green, blue = colour[:3]
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else CARD
 
 
 def _single(values: np.ndarray, labels: Sequence[str], columns: Sequence[str] | None, *, ax: Axes | None,
