@@ -164,10 +164,10 @@ def curvature(state: SearchState, drawn: Sequence[Batch], *, tolerance: float = 
     """The largest eigenvalue of the held-out loss as a function of alpha (RobustDARTS)."""
     _check_learnt(state)
     _check_open(state)
-    return dominant_eigenvalue(state, drawn, tolerance=tolerance)
+    return dominant_eigenvalue(state, drawn, tolerance=tolerance, vectors=8)
 
 
-def cost(state: SearchState, repeats: int = 3) -> float:
+def cost(state: SearchState, repeats: int = 2) -> float:
     """Seconds of a search step, of the processor or on a GPU of the clock, with every candidate still open."""
     return fastest_step(begin(state.method, state.data, state.config), repeats=repeats)
 

@@ -30,9 +30,10 @@ def alpha_hessian(state: SearchState, batches: Iterable[Batch], *, weight_decay:
 
 
 def dominant_eigenvalue(state: SearchState, batches: Iterable[Batch], *, method: str = "lanczos",
-                        weight_decay: float = 0.0, tolerance: float = 1e-4) -> float:  # fmt: skip
+                        weight_decay: float = 0.0, tolerance: float = 1e-4, vectors: int = 20) -> float:  # fmt: skip
     """The largest eigenvalue of `alpha_hessian`, "exact" or by "lanczos", which takes a few tens of products only.
 
+    There are as many products as Lanczos `vectors` before the first look at the tolerance; few do where it is rough.
     Weights and statistics of the network stay as they are. Raises ValueError where alpha is not learnt.
     """
     if method not in ("exact", "lanczos"):
@@ -43,7 +44,8 @@ def dominant_eigenvalue(state: SearchState, batches: Iterable[Batch], *, method:
     n = sum(alpha.numel() for alpha in state.relaxation.alpha.values())
     operator = LinearOperator((n, n), matvec=lambda v: _product(state, batches, v.ravel()), dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(n)
-    return float(eigsh(operator, k=1, which="LA", tol=tolerance, v0=start, return_eigenvectors=False)[0]) + weight_decay
+    how = {"which": "LA", "tol": tolerance, "v0": start, "ncv": min(vectors, n), "return_eigenvectors": False}
+    return float(eigsh(operator, k=1, **how)[0]) + weight_decay
 
 
 def _product(state: SearchState, batches: Sequence[Batch], vector: np.ndarray) -> np.ndarray:
