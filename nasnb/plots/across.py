@@ -60,9 +60,9 @@ def with_spread(mean: float, spread: float) -> str:
 
 
 def _digits(value: float, n: int) -> str:
-    """As many significant digits, without an exponent where five decimals are enough."""
+    """As many significant digits, without an exponent where six decimals are enough."""
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
     decimals = n - 1 - int(np.floor(np.log10(abs(value))))
-    text = f"{value:.{decimals}f}" if 0 < decimals <= 5 else f"{value:.0f}" if decimals <= 0 else f"{value:.1e}"
+    text = f"{value:.{decimals}f}" if 0 < decimals <= 6 else f"{value:.0f}" if decimals <= 0 else f"{value:.1e}"
     return text.replace("-", "−")
