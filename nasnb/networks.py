@@ -5,8 +5,9 @@ A supernet is told the mixing weights of its edges, {group: (edges, ops)}; a fin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,42 @@ class FullMix:
 full_mix = FullMix()
 
 
+def each_time(function: Callable, *inputs: Any) -> Any:
+    """The call itself."""
+    return function(*inputs)
+
+
+class Once:
+    """Calls whose inputs are all known are made once; what they return is known from then on. Known by identity.
+
+    For passes that differ in a part of the network: `Once(what they share)` is given to each of them.
+    """
+
+    def __init__(self, known: Any):
+        self.known: dict[int, Any] = {}  # keeps what is known alive, so that no other object takes its identity
+        self.results: dict[tuple, Any] = {}
+        self._know(known)
+
+    def __call__(self, function: Callable, *inputs: Any) -> Any:
+        if not all(id(each) in self.known or isinstance(each, float) for each in inputs):
+            return function(*inputs)
+        key = (function, *(each if isinstance(each, float) else id(each) for each in inputs))
+        if key not in self.results:
+            self.results[key] = function(*inputs)
+            self._know(self.results[key])
+        return self.results[key]
+
+    def _know(self, value: Any) -> None:
+        self.known[id(value)] = value
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        for part in parts:
+            self._know(part)
+
+
+def _added(before: tuple[Tensor, ...], parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(map(torch.add, before, parts))
+
+
 class Cell(nn.Module):
     """Input states, then nodes that sum their incoming edges; the output concatenates some of the states."""
 
@@ -50,22 +87,24 @@ class Cell(nn.Module):
         )  # fmt: skip
         self.stride = 2 if reduction else 1
 
-    def forward(self, s0: Tensor, s1: Tensor, routed: Sequence[Routed], drop_path: float | Tensor = 0.0) -> Tensor:
-        states = [read(s) for read, s in zip(self.inputs, (s0, s1)[-len(self.inputs) :], strict=True)]
+    def forward(self, s0: Tensor, s1: Tensor, routed: Sequence[Routed], drop_path: float | Tensor = 0.0,
+                call: Callable = each_time) -> Tensor:  # fmt: skip
+        states = [call(read, s) for read, s in zip(self.inputs, (s0, s1)[-len(self.inputs) :], strict=True)]
         sums: dict[int, tuple[Tensor, ...]] = {}
         for source, fan in enumerate(self.fans):
             if source == len(states):
-                states.append(self._node(sums, source, states[0]))
-            for target, parts in zip(self.targets[source], fan(states[source], routed[source], drop_path), strict=True):
+                states.append(self._node(sums, source, states[0], call))
+            outputs = call(fan, states[source], routed[source], drop_path)
+            for target, parts in zip(self.targets[source], outputs, strict=True):
                 if parts is not None:
                     before = sums.get(target)
-                    sums[target] = parts if before is None else tuple(map(torch.add, before, parts))
-        states += [self._node(sums, node, states[0]) for node in range(len(states), max(self.concat) + 1)]
+                    sums[target] = parts if before is None else call(_added, before, parts)
+        states += [self._node(sums, node, states[0], call) for node in range(len(states), max(self.concat) + 1)]
         return torch.cat([states[node] for node in self.concat], dim=1) if len(self.concat) > 1 else states[-1]
 
-    def _node(self, sums: dict, node: int, like: Tensor) -> Tensor:
+    def _node(self, sums: dict, node: int, like: Tensor, call: Callable) -> Tensor:
         if node in sums:
-            return self.mix.join(sums[node])
+            return call(self.mix.join, sums[node])
         return torch.zeros_like(like[:, :, :: self.stride, :: self.stride])  # nothing open leads here
 
 
@@ -204,11 +243,15 @@ class Network(nn.Module):
         }
 
     def features(self, states: tuple[Tensor, Tensor], routed: Mapping[str, list[Routed]], *, start: int = 0,
-                 stop: int | None = None, drop_path: float | Tensor = 0.0) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """The last two states after blocks `start` to `stop`: evaluations that differ late share what comes before."""
+                 stop: int | None = None, drop_path: float | Tensor = 0.0,
+                 call: Callable = each_time) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """The last two states after blocks `start` to `stop`: evaluations that differ late share what comes before.
+
+        With `call=Once(...)` they also share, within the blocks, what does not see the difference.
+        """
         s0, s1 = states
         blocks = list(enumerate(zip(self.blocks, self.groups, strict=True)))
         for i, (block, group) in blocks[start:stop]:
             own = None if group is None else routed.get(f"{group}/{i}", routed[group])
-            s0, s1 = s1, block(s1) if own is None else block(s0, s1, own, drop_path)
+            s0, s1 = s1, call(block, s1) if own is None else block(s0, s1, own, drop_path, call)
         return s0, s1

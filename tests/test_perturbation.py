@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -15,8 +16,10 @@ from nasnb.analysis.decisions import agreement, discretisation_accuracy, worth_o
 from nasnb.architecture import Choices, Edge
 from nasnb.config import SearchConfig
 from nasnb.data.bench201 import Bench201Table
+from nasnb.fanout import FanOut
 from nasnb.measure import Score, Tally, statistics
 from nasnb.methods import METHODS
+from nasnb.networks import each_time
 from nasnb.relaxation import Relaxation, softmax
 from nasnb.search import begin, search
 from nasnb.search.decisions import candidates, kept_edges
@@ -193,6 +196,19 @@ def test_shared_evaluations_equal_plain_ones(group, how):
         assert_close(whole[edge].loss, plainly(state, group, edge, None, how).loss, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("space", "group"), [("darts-no-none", "normal"), ("s4", "reduce"), ("bench201", "cell")])
+def test_sharing_within_cells_changes_no_bit_and_spares_calls(space, group, monkeypatch):
+    """S4 draws noise, so nothing may be shared there: every mask sees the same draws."""
+    state, calls = state_in(space, cells=2 if space == "bench201" else 3), []
+    for fan in [module for module in state.net.modules() if isinstance(module, FanOut)]:
+        fan.register_forward_hook(lambda *_: calls.append(1))
+    masks = [[(4, 0)], [], [(4, 1)], [(5, None), (4, 1)]]
+    shared, n_shared = masked_scores(state, group, masks), len(calls)
+    monkeypatch.setattr("nasnb.search.strengths.Once", lambda known: each_time)
+    assert masked_scores(state, group, masks) == shared
+    assert (n_shared < len(calls) - n_shared) == (space != "s4")
+
+
 @pytest.mark.parametrize(("precision", "expected"), [("float32", "ieee"), ("tf32", "tf32"), ("bf16", "tf32")])
 def test_evaluations_compute_as_exactly_as_the_search(precision, expected):
     state, seen = state_in(precision=precision), set()
@@ -225,7 +241,8 @@ def test_masks_are_not_renormalised_unless_asked():
     state = begin(METHODS["darts-pt-fixed-alpha"], tiny_data(n=48), TINY)
     wiring = state.net.wirings["normal"]
     for how, total in [(Evaluation(), 6 / 7), (Evaluation(renormalise=True), 1.0)]:
-        routed = _routed(state, "normal", [(0, 3)], how)
+        base = state.net.route(state.weights())["normal"]
+        routed = _routed(state, "normal", [(0, 3)], how, base)
         rows = {row: sums for r, rows in zip(routed, wiring.leaving, strict=True)
                 for row, sums in zip(rows, r.mix.sum(1).tolist(), strict=True)}  # fmt: skip
         assert rows.pop(0) == pytest.approx(total)
@@ -275,20 +292,21 @@ class Planted(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.wirings = {"cell": lambda weights, edges, open: weights}
+        self.wirings = {"cell": Mock(side_effect=lambda weights, edges, open: [weights], leaving=[(0,)])}
 
     def stem(self, images):
         return images.mean((1, 2, 3))
 
     def route(self, weights, open):
-        return weights
+        return {"cell": [weights["cell"]]}
 
-    def features(self, brightness, routed, *, start=0, stop=None):
+    def features(self, brightness, routed, *, start=0, stop=None, call=None):
         if stop == 0:
             return brightness
         levels = torch.arange(4) * 0.63  # the four classes differ by their brightness
         signal = -((brightness[:, None] - brightness.min() - levels) ** 2)
-        return None, routed["cell"][0, 0] * torch.zeros_like(signal) + routed["cell"][0, 1] * signal
+        ((_, second),) = routed["cell"][0]
+        return None, second * signal
 
     def head(self, x):
         return x

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasnb.fanout import Routed
 from nasnb.measure import Score, Tally, statistics
+from nasnb.networks import Once, each_time
 from nasnb.precision import computing
 from nasnb.randomness import reseed, seeded
 from nasnb.search.state import SearchState
@@ -53,33 +55,49 @@ def masked_scores(state: SearchState, group: str, masks: Sequence[Mask], *, how:
                   draw: int = 0) -> list[Score]:  # fmt: skip
     """The supernet's score on the held-out part under each mask, the empty one included.
 
-    Batches are the outer loop: a batch, and what comes before the first cell of the type, is computed once for all.
+    Batches are the outer loop: of a batch, whatever does not depend on the mask is computed once for all masks.
     """
     if len(state.valid) == 0:
         raise ValueError(f"train_fraction={state.config.train_fraction} holds no images out to measure strengths on")
     seed, net, start = state.config.seed, state.net, state.net.groups.index(group)
     base = net.route(state.weights(), state.relaxation.is_open())
-    variants = [base | {group: _routed(state, group, mask, how)} for mask in masks]
+    variants = [base | {group: _routed(state, group, mask, how, base[group])} for mask in masks]
     tallies = [Tally(state.valid.images.device) for _ in masks]
     precision = computing(state.config.precision)
     with precision, statistics(net, how.statistics), seeded(seed, "strengths", state.epoch), state.autocast():
         batches = state.batches(state.valid, f"strengths {draw}", state.epoch, augment=how.augment)
         for number, (images, labels) in enumerate(batches):
             shared = net.features(net.stem(images), base, stop=start)
-            for routed, tally in zip(variants, tallies, strict=True):
+            call = Once((shared, base))
+            for mask, routed, tally in zip(masks, variants, tallies, strict=True):
                 reseed(seed, "noise", state.epoch, number)  # the same draws for every mask, where an op is noise
-                logits = net.head(net.features(shared, routed, start=start)[1]).float()
+                before = _drawn(images.device)
+                whole = not mask  # nothing differs, so all of the network would be kept
+                states = net.features(shared, routed, start=start, call=each_time if whole else call)
+                logits = net.head(states[1]).float()
                 tally.add(F.cross_entropy(logits, labels), logits, labels)
+                if not torch.equal(before, _drawn(images.device)):  # a draw that is shared would shift the later ones
+                    call = each_time
     return [tally.score() for tally in tallies]
 
 
-def _routed(state: SearchState, group: str, mask: Mask, how: Evaluation):
-    """The group's mixing weights with masked entries at 0, and the open mask that spares their computation."""
+def _drawn(device: torch.device) -> Tensor:
+    """The state of the default generator: whether it moves tells whether an operation draws numbers."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _routed(state: SearchState, group: str, mask: Mask, how: Evaluation, base: list[Routed]) -> list[Routed]:
+    """The group's mixing weights with masked entries at 0, and the open mask that spares their computation.
+
+    States that no masked edge leaves keep the very objects of `base`.
+    """
     weights, open = state.weights(), state.relaxation.open(group).clone()
     for edge, op in mask:
         open[edge, slice(None) if op is None else op] = False
     masked = _shared_out(weights[group], open) if how.renormalise else weights[group] * open
-    return state.net.wirings[group](masked, weights.get(f"{group}/edges"), open.tolist())
+    wiring, rows = state.net.wirings[group], {edge for edge, _ in mask}
+    routed = wiring(masked, weights.get(f"{group}/edges"), open.tolist())
+    return [new if rows & set(leaving) else old for new, old, leaving in zip(routed, base, wiring.leaving, strict=True)]
 
 
 def _shared_out(weights: Tensor, open: Tensor) -> Tensor:
