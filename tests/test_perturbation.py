@@ -32,6 +32,7 @@ from nasnb.search.perturbation import (
     timetable,
     weakest,
 )
+from nasnb.search.steps import alpha_gradient
 from nasnb.search.strengths import Evaluation, edge_strengths, masked_scores, operation_strengths
 from nasnb.spaces import SPACES, with_nodes
 
@@ -451,3 +452,13 @@ def test_agreement_of_alpha_and_worth():
     assert found.spearman == pytest.approx(-0.5)
     assert not found.same_best
     assert agreement(worths((1, 5), (2, 5))).spearman != agreement(worths((1, 5), (2, 5))).spearman  # NaN
+
+
+def test_alpha_rests_behind_a_cell_that_is_nothing_but_noise():
+    state = state_in("s4")
+    for edge in range(len(state.relaxation.choices.groups["reduce"])):
+        noise = state.relaxation.choices.groups["reduce"][edge].ops.index("noise")
+        state.relaxation.decide("reduce", edge, noise)
+    batch = next(iter(state.batches(state.train, "train", 0)))
+    normal, reduce = alpha_gradient(state, batch, batch)
+    assert not normal.any() and reduce.shape == state.relaxation.alpha["reduce"].shape

@@ -86,7 +86,8 @@ def alpha_gradient(state: SearchState, train: Batch, valid: Batch) -> list[Tenso
     """First order: gradient of the validation loss at the current weights. No weight gradient is computed."""
     state.net.requires_grad_(False)
     loss = state.loss(valid, state.relaxation())
-    gradients = torch.autograd.grad(loss, list(state.relaxation.parameters()))
+    # zeros where alpha has lost its say: behind cells that were decided to be nothing but noise (S4)
+    gradients = torch.autograd.grad(loss, list(state.relaxation.parameters()), materialize_grads=True)
     state.net.requires_grad_(True)
     return averaged(gradients)
 
