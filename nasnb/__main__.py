@@ -23,6 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     except chapters.Stopped as stop:
         _tell(stop)
         return 128 + stop.number
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (chapters.ChapterFailed, OSError) as error:
         _tell(error)
         return 1
