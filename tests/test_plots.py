@@ -473,6 +473,11 @@ def test_bars_stand_by_group_with_whiskers_where_there_is_a_spread():
     np.testing.assert_allclose(diamond.get_xydata(), [[0.2, 1.5]])
 
 
+def test_value_of_a_bar_stands_over_a_higher_diamond():
+    ax = paired_bars(published={("CIFAR-10", "softmax"): 4.0})
+    assert {text.get_text(): text.xy[1] for text in ax.texts} == {"3.00": 4.0, "2.00": 2.1, "5.00": 5.0}
+
+
 def test_bars_refuse_several_rows_for_one_bar():
     twice = pd.concat([ablation(), ablation().head(1)])
     with pytest.raises(ValueError, match="several rows for data 'CIFAR-10', rule 'softmax'"):

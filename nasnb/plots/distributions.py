@@ -94,7 +94,9 @@ def plot_paired_bars(table: pd.DataFrame, *, x: str, y: str, hue: str, error: st
         rows = table[table[hue] == name]
         at = np.array([places.index(place) for place in rows[x]]) + (i - (len(hues) - 1) / 2) * width
         spread = rows[error].fillna(0).to_numpy() if error else np.zeros(len(rows))
-        _bars(ax, at, rows[y].to_numpy(), spread, color=SERIES[i % len(SERIES)], width=0.92 * width, label=str(name))
+        marks = np.array([(published or {}).get((place, name), np.nan) for place in rows[x]])
+        style = {"color": SERIES[i % len(SERIES)], "width": 0.92 * width, "label": str(name)}
+        _bars(ax, at, rows[y].to_numpy(), spread, marks, **style)
     diamonds = [
         (places.index(place) + (hues.index(name) - (len(hues) - 1) / 2) * width, value)
         for (place, name), value in (published or {}).items()
@@ -145,13 +147,14 @@ def _density(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return height / height.max()
 
 
-def _bars(ax: Axes, at: np.ndarray, values: np.ndarray, spread: np.ndarray, **style: Any) -> None:
+def _bars(ax: Axes, at: np.ndarray, values: np.ndarray, spread: np.ndarray, marks: np.ndarray, **style: Any) -> None:
+    """Values stand over the whisker and over the diamond at `marks` (NaN: none)."""
     ax.bar(at, values, **style)
     seen = spread > 0  # one run has no spread, and a whisker of length 0 would claim one
     ax.errorbar(at[seen], values[seen], spread[seen], fmt="none", ecolor=INK, capsize=4, linewidth=1.2, zorder=4)
-    for where, value, reach in zip(at, values, spread, strict=True):
-        note = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
-        ax.annotate(f"{value:#.3g}".rstrip("."), (where, value + reach), **note)
+    for where, value, top, mark in zip(at, values, np.fmax(values + spread, marks), marks, strict=True):
+        note = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
+        ax.annotate(f"{value:#.3g}".rstrip("."), (where, top), xytext=(0, 7 if top == mark else 4), **note)
 
 
 def _colour(group: str, at: int) -> str:
