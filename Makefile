@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PRESET ?= laptop
 BOOKFLAGS ?=
+BROWSERFLAGS ?=
 LABFLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +18,7 @@ export UV_HTTP_TIMEOUT
 # A virtual environment that happens to be active must not lend its packages to this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help setup book test lint smoke lab cluster bench clean
+.PHONY: help setup book test lint smoke lab cluster browser bench clean
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -53,6 +54,13 @@ cluster: $(READY)  ## set up .venv-cluster: Snakemake and its Slurm executor
 	@test -x .venv-cluster/bin/python || $(PYTHON) -m venv .venv-cluster
 	.venv-cluster/bin/python -m pip install --quiet -r requirements-cluster.txt
 	@echo "== now: .venv-cluster/bin/snakemake --profile profiles/local --config sweep=smoke"
+
+browser: tests/browser/node_modules/.package-lock.json  ## every page of the rendered book in Chromium (needs node and chromium)
+	node tests/browser/check.mjs $(BROWSERFLAGS)
+
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
+	@command -v node npm >/dev/null || { echo "no node and npm found; on Debian and Ubuntu: apt install nodejs npm chromium"; exit 1; }
+	cd tests/browser && npm ci --no-audit --no-fund
 
 bench: $(READY)  ## time searches on this machine
 	$(BIN)/python -m nasnb.bench

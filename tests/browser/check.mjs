@@ -1,0 +1,164 @@
+// Every page of the rendered book in a real browser, with the network closed. Started by `make browser`.
+//
+//     node check.mjs [HTML FOLDER] [--only PART OF A PAGE'S NAME] [--shots FOLDER]
+//
+// Each page is opened light, dark, and on a phone. Prints one line per fault and counts; exit status 1 if there is a fault.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const options = process.argv.slice(2);
+const option = (name) => (options.includes(name) ? options.splice(options.indexOf(name), 2)[1] : undefined);
+const only = option("--only"), shots = option("--shots");
+const html = path.resolve(options[0] ?? path.join(here, "../../book/_build/html"));
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const LOOKS = {
+  light: { theme: "light", width: 1280, height: 900 },
+  dark: { theme: "dark", width: 1280, height: 900 },
+  phone: { theme: "light", width: 390, height: 844 },
+};
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const SKIPPED = ["_modules", "_static", "_sources", "_images", "_downloads", "_sphinx_design_static"];
+
+function pages() {
+  const found = readdirSync(html, { recursive: true, encoding: "utf8" });
+  const shown = found.filter((name) => name.endsWith(".html") && !SKIPPED.includes(name.split(path.sep)[0]));
+  return shown.filter((name) => !only || name.includes(only)).sort();
+}
+
+// What a page says of itself, gathered inside the browser.
+async function inspect() {
+  const figures = [];
+  for (const image of document.querySelectorAll("main img")) {
+    await image.decode().catch(() => {});
+    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
+    let colours = new Set(["unread", "unread too"]);  // an image from a file may be shown but not read
+    try {
+      pen.drawImage(image, 0, 0, 64, 64);
+      colours = new Set(new Uint32Array(pen.getImageData(0, 0, 64, 64).data.buffer));
+    } catch { /* as above */ }
+    const size = image.getBoundingClientRect();
+    const folded = !image.checkVisibility();
+    const empty = !image.naturalWidth || colours.size < 2 || (!folded && size.width * size.height < 100);
+    figures.push({ alt: image.alt, empty });
+  }
+  const mathematics = [...document.querySelectorAll(".math")];
+  const root = document.scrollingElement;
+  return {
+    figures,
+    title: document.title,
+    description: document.querySelector('meta[name="description"]')?.content ?? "",
+    mathematics: mathematics.length,
+    unset: mathematics.filter((m) => !m.querySelector("mjx-container")).map((m) => m.textContent.slice(0, 60)),
+    wrong: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map((m) => m.textContent.slice(0, 60)),
+    links: [...document.querySelectorAll("a[href]")].map((a) => a.href),
+    ids: [...document.querySelectorAll("[id], a[name]")].map((e) => e.id || e.name),
+    tooWide: root.scrollWidth - root.clientWidth,
+  };
+}
+
+async function accessibility(page) {
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate((tags) => axe.run(document, {
+    runOnly: { type: "tag", values: tags }, resultTypes: ["violations"],
+  }), RULES);
+  return violations.map((v) => `${v.id} (${v.impact}, ${v.nodes.length} places): ${v.help}: `
+    + `${v.nodes[0].target.join(" ")} ${(v.nodes[0].any[0] ?? v.nodes[0].all[0] ?? v.nodes[0].none[0])?.message ?? ""}`);
+}
+
+async function visit(context, name, look, count) {
+  const faults = [], outside = [], page = await context.newPage();
+  const fault = (kind, text) => (count[kind]++, faults.push(`${name} (${look}): ${kind}: ${text}`));
+  page.on("console", (message) => message.type() === "error" && fault("console errors", message.text()));
+  page.on("pageerror", (error) => fault("console errors", error.message));
+  page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || outside.push(request.url()));
+  await page.goto(pathToFileURL(path.join(html, name)).href, { waitUntil: "load" });
+  await page.evaluate(() => window.MathJax?.startup?.promise);
+  const seen = await page.evaluate(inspect);
+  for (const url of new Set(outside)) fault("requests outside", url);
+  if (seen.tooWide > 0) fault("horizontal scrolling", `${seen.tooWide} pixels too wide`);
+  for (const { alt } of seen.figures.filter((f) => f.empty)) fault("empty figures", alt);
+  for (const text of seen.unset) fault("unset mathematics", text);
+  for (const text of seen.wrong) fault("unset mathematics", `error in ${text}`);
+  if (!seen.title || (name.startsWith("book/") && !seen.description)) fault("title or description", "missing");
+  count.figures += seen.figures.length;
+  count.formulas += seen.mathematics;
+  for (const text of await accessibility(page)) fault("accessibility violations", text);
+  if (shots) {
+    mkdirSync(shots, { recursive: true });
+    await page.screenshot({ path: path.join(shots, `${name.replaceAll("/", "-")}-${look}.png`), fullPage: true });
+  }
+  await page.close();
+  return { faults, links: seen.links, ids: new Set(seen.ids) };
+}
+
+const idsInFile = new Map();
+function hasPlace(file, id, visited) {
+  const name = path.relative(html, file);
+  if (visited.get(name)?.has(id)) return true;
+  if (!idsInFile.has(file)) {
+    const found = readFileSync(file, "utf8").matchAll(/\s(?:id|name)="([^"]+)"/g);
+    idsInFile.set(file, new Set([...found].map((match) => match[1])));
+  }
+  return idsInFile.get(file).has(id);
+}
+
+function checkLinks(links, visited, count) {
+  const faults = [];
+  for (const [name, hrefs] of links) {
+    for (const href of new Set(hrefs)) {
+      if (!href.startsWith("file:")) continue;
+      count.links++;
+      const url = new URL(href), file = fileURLToPath(new URL(url.pathname, "file://"));
+      const id = decodeURIComponent(url.hash.slice(1));
+      const fine = existsSync(file) && (!id || !file.endsWith(".html") || hasPlace(file, id, visited));
+      if (!fine) {
+        count["broken links"]++;
+        faults.push(`${name}: broken links: ${path.relative(html, file)}${url.hash}`);
+      }
+    }
+  }
+  return faults;
+}
+
+const count = {
+  pages: 0, views: 0, figures: 0, formulas: 0, links: 0,
+  "requests outside": 0, "console errors": 0, "accessibility violations": 0, "horizontal scrolling": 0,
+  "empty figures": 0, "unset mathematics": 0, "title or description": 0, "broken links": 0,
+};
+if (!existsSync(path.join(html, "index.html"))) {
+  console.log(`no book in ${html}: run make book first`);
+  process.exit(1);
+}
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"],
+});
+const faults = [], visited = new Map(), links = new Map(), names = pages();
+for (const [look, { theme, width, height }] of Object.entries(LOOKS)) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, offline: true });
+  await context.route(/^(?!file:|data:|blob:)/, (route) => route.abort());
+  await context.addInitScript((mode) => {
+    localStorage.setItem("mode", mode);
+    localStorage.setItem("theme", mode);
+  }, theme);
+  for (const name of names) {
+    const seen = await visit(context, name, look, count);
+    faults.push(...seen.faults);
+    visited.set(name, new Set([...(visited.get(name) ?? []), ...seen.ids]));
+    links.set(name, [...(links.get(name) ?? []), ...seen.links]);
+    count.views++;
+  }
+  await context.close();
+}
+await browser.close();
+count.pages = names.length;
+faults.push(...checkLinks(links, visited, count));
+for (const line of faults) console.log(line);
+console.log(Object.entries(count).map(([what, n]) => `${what}: ${n}`).join(", "));
+process.exit(faults.length ? 1 : 0);
