@@ -127,7 +127,7 @@ class _Board:
     def show(self) -> None:
         """How far all rows are together, those that run counted by their cells."""
         if not self.bar.disable:
-            done = len(self.rows) - len(self.waiting) - len(self.running)
+            done = len(self.finished) + len(self.failed)
             self.bar.n = done + sum(_share(row.log) for row, _ in self.running.values())
             self.bar.set_description_str(f"{done} of {len(self.rows)} done")  # and draws
 
@@ -163,9 +163,9 @@ class _Board:
                 self.tell(f"{row.name}: failed; {self._left()}")
 
     def _left(self) -> str:
-        left = len(self.waiting) + len(self.running)
+        left = len(self.rows) - len(self.finished) - len(self.failed)
         done = f"{len(self.rows) - left} of {len(self.rows)} done"
-        if not left or not self.seconds:
+        if not left or not self.seconds or self.stopped:
             return done
         each = sum(self.seconds) / len(self.seconds)
         return f"{done}, about {duration(each * max(1, left / self.workers))} left"

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nasnb import batch, sweeps
+from nasnb import batch, sweeps, workers
 from nasnb.__main__ import main
 from nasnb.chapters import ChapterFailed
 from nasnb.sweeps import read_sweep
@@ -150,7 +150,7 @@ def test_a_finished_row_is_not_run_again_and_a_failed_one_is(folder, quick, caps
     batch.run_row(rows[0])
     with pytest.raises(ChapterFailed):
         batch.run_row(rows[1])
-    assert [batch.is_finished(row) for row in rows] == [True, False]
+    assert [row.is_finished() for row in rows] == [True, False]
     assert batch.failures(Path("runs")) == [(f"trial/{rows[1].name}", "cell 2: KeyError: 'x'")]
     assert main(["runs"]) == 0 and f"trial/{rows[1].name} failed: cell 2: KeyError: 'x'" in capsys.readouterr().out
     Path("broken").unlink()
@@ -172,9 +172,11 @@ def test_an_attempt_whose_process_vanished_counts_as_killed(folder, quick):
 
 # What a row does, without a kernel and quick to start: it writes its result, or fails, or waits.
 WORKER = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 result, seed = json.loads(Path("rows.json").read_text())[sys.argv[1]]
+if Path("nearly").exists():
+    signal.signal(signal.SIGTERM, lambda *_: (Path(result).write_text("{}"), sys.exit()))
 Path(f"begun{seed}").touch()
 if seed == 1 and Path("broken").exists():
     sys.exit(1)
@@ -194,15 +196,15 @@ def rows(folder) -> tuple:
     return rows
 
 
-def run_all(rows, workers=2):
+def run_all(rows):
     told = []
-    return batch.run_all(rows, COMMAND, workers=workers, tell=told.append), told
+    return workers.run_all(rows, COMMAND, workers=2, tell=told.append), told
 
 
 def test_all_rows_are_run_and_the_time_left_is_told(rows):
     failed, told = run_all(rows)
-    assert failed == [] and all(map(batch.is_finished, rows))
-    assert "1 of 4 rows done, about" in told[0] and told[-1].endswith("4 of 4 rows done")
+    assert failed == [] and all(row.is_finished() for row in rows)
+    assert "1 of 4 done, about" in told[0] and told[-1].endswith("4 of 4 done")
     assert run_all(rows) == ([], [])
 
 
@@ -211,24 +213,24 @@ def test_a_failed_row_stops_only_those_that_need_it(rows):
     failed, told = run_all(rows)
     assert [row.name for row in failed] == [rows[1].name, rows[3].name]
     assert f"{rows[3].name}: left out, since it needs a row that failed" in told
-    assert batch.is_finished(rows[0]) and batch.is_finished(rows[2])
+    assert rows[0].is_finished() and rows[2].is_finished()
 
 
 DRIVER = """
 from pathlib import Path
 import sys
-from nasnb import batch
+from nasnb import workers
 from nasnb.sweeps import read_sweep
 rows = read_sweep(Path("notebooks/sweeps/trial.yaml")).rows
 try:
-    batch.run_all(rows, [sys.executable, "-S", "worker.py"], workers=2, tell=print)
-except batch.Stopped as stop:
+    workers.run_all(rows, [sys.executable, "-S", "worker.py"], workers=2, tell=print)
+except workers.Stopped as stop:
     sys.exit(128 + stop.number)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_the_workers_and_the_rest_is_done_later(rows, number):
+def signalled(number: int) -> str:
+    """What the driver told when a signal came while two rows were at work."""
     Path("wait").touch()
     driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     until = time.monotonic() + 60
@@ -237,15 +239,29 @@ def test_a_signal_reaches_the_workers_and_the_rest_is_done_later(rows, number):
     driver.send_signal(number)
     told, _ = driver.communicate(timeout=60)
     assert driver.returncode == 128 + number and "2 rows are saving" in told
-    assert not Path("begun2").exists() and not any(map(batch.is_finished, rows))
+    assert not Path("begun2").exists()
     Path("wait").unlink()
-    assert run_all(rows)[0] == [] and all(map(batch.is_finished, rows))
+    return told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_workers_and_the_rest_is_done_later(rows, number):
+    signalled(number)
+    assert not any(row.is_finished() for row in rows)
+    assert run_all(rows)[0] == [] and all(row.is_finished() for row in rows)
+
+
+def test_rows_that_end_after_the_signal_count_and_the_others_do_not(rows):
+    Path("nearly").touch()
+    told = signalled(signal.SIGINT)
+    assert [row.is_finished() for row in rows] == [True, True, False, False]
+    assert "1 of 4 done\n" in told and "2 of 4 done\n" in told
 
 
 def test_one_row_by_its_name_as_engines_call_it(folder, quick):
     rows = read("notebook: tiny\nseeds: 2").rows
     assert main(["row", "trial", rows[1].name]) == 0
-    assert Path("seen.txt").read_text().split() == ["1"] and [batch.is_finished(row) for row in rows] == [False, True]
+    assert Path("seen.txt").read_text().split() == ["1"] and [row.is_finished() for row in rows] == [False, True]
 
 
 @pytest.mark.slow
@@ -253,7 +269,7 @@ def test_the_command_runs_a_row_in_a_kernel_and_skips_it_afterwards(folder, capf
     write_notebook(folder / "notebooks" / "tiny.ipynb", "import os\nprint('threads', os.environ['OMP_NUM_THREADS'])")
     read("notebook: tiny\nseeds: 1")
     assert main(["sweep", "trial", "--preset", "smoke"]) == 0
-    assert "1 of 1 rows done" in capfd.readouterr().out
+    assert "1 of 1 done" in capfd.readouterr().out
     (executed,) = Path("runs/sweeps/trial").glob("*/executed.ipynb")
     assert f"threads {os.cpu_count()}" in executed.read_text()
     assert main(["sweep", "trial", "--preset", "smoke"]) == 0
