@@ -68,7 +68,7 @@ def run(folder: Path, processes: int) -> dict:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)}
     out = folder / f"{processes}.pt"
     command = [sys.executable, *launcher, "script.py", out, " ".join(METHODS)]
-    subprocess.run(command, check=True, cwd=folder, env=env, timeout=600)
+    subprocess.run(command, check=True, cwd=folder, env=env, timeout=900)
     return torch.load(out)
 
 
