@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
-from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_colours, op_label
+from nasnb.plots.style import CARD, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_colours, op_label
 
 
 def plot_weight_and_worth(table: pd.DataFrame, *, by: str = "panel", columns: int = 3) -> Figure:
@@ -83,7 +84,10 @@ def plot_trajectory(table: pd.DataFrame, *, label: str, lines: Mapping[str, Mapp
     """
     panels = list(dict.fromkeys(table.panel))
     fig, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.2), squeeze=False, sharex=True)
-    hows = list(dict.fromkeys(table.how))
+    hows, names = list(dict.fromkeys(table.how)), [name for part in (lines or {}).values() for name in part]
+    dashes = ((0, (4, 3)), (0, (1, 2)), (0, (6, 2, 1, 2)))
+    heights = {name: {"color": MUTED, "linewidth": 1.2, "linestyle": dashes[i % len(dashes)]}
+               for i, name in enumerate(dict.fromkeys(names))}  # fmt: skip
     for ax, panel in zip(axes.flat, panels, strict=True):
         for i, how in enumerate(hows):
             part = table[(table.panel == panel) & (table.how == how)]
@@ -92,12 +96,12 @@ def plot_trajectory(table: pd.DataFrame, *, label: str, lines: Mapping[str, Mapp
             ax.plot(part.epoch, part.value, linestyle="none", alpha=0.4, markersize=4, **style)
             ax.plot(mean.index, mean, linewidth=1.8, markersize=0, **style)
         for name, height in (lines or {}).get(panel, {}).items():
-            ax.axhline(height, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-            ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), xytext=(-2, 2), ha="right",
-                        textcoords="offset points", fontsize=8, color=INK)  # fmt: skip
+            ax.axhline(height, **heights[name])
         ax.set(title=str(panel), xlabel=xlabel)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes[0, 0].set_ylabel(label)
     handles = [Line2D([], [], color=SERIES[i % len(SERIES)], marker=SERIES_MARKERS[i % len(SERIES_MARKERS)], label=how)
                for i, how in enumerate(hows)]  # fmt: skip
-    fig.legend(handles=handles, loc="outside upper center", ncols=len(hows))
+    handles += [Line2D([], [], label=name, **style) for name, style in heights.items()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return fig
