@@ -21,6 +21,7 @@ from nasnb import plots
 from nasnb.architecture import SHORT_NAMES, Choices, Edge, Genotype, Pick
 from nasnb.genotypes import GENOTYPES
 from nasnb.plots import style
+from nasnb.plots.slider import slider_html
 
 matplotlib.use("Agg")
 
@@ -493,3 +494,45 @@ def test_landscape_keeps_the_colour_of_an_origin_whichever_others_are_drawn():
     grey, here = landscape().lines
     assert list(grey.get_xdata()) == [3.3, 3.35] and grey.get_color() == style.MUTED
     assert list(here.get_ydata()) == [9.1] and here.get_color() == style.SERIES[1] and here.get_label() == "here"
+
+
+# --- interaction ------------------------------------------------------------------------------------------------------
+
+
+def test_every_number_of_a_matrix_stands_under_the_pointer_where_it_is_drawn():
+    grid = np.array([[0.12345, np.nan, 1.0], [-0.5, 0.25, 0.0]])
+    ax = plots.plot_matrix(grid, ["first", "second"], columns=["a", "b", "c"])
+    boxes = re.findall(r'title="([^"]*)" style="position:absolute;left:([\d.]+)%;top:([\d.]+)%',
+                       style.figure_html(ax.figure, ALT))  # fmt: skip
+    assert [words for words, *_ in boxes][:3] == ["first, a: 0.1235", "first, c: 1", "second, a: -0.5"]
+    assert len(boxes) == 5, "one is blank, and the colour bar has none"
+    at = {words[:-1].split(":")[0]: (float(left), float(top)) for words, left, top in boxes}
+    assert at["first, a"][0] == at["second, a"][0] < at["first, c"][0]
+    assert at["first, a"][1] == at["first, c"][1] < at["second, a"][1]
+
+
+def test_figures_without_a_matrix_have_no_boxes():
+    assert "position:absolute" not in style.figure_html(plots.plot_metrics(history()), ALT)
+
+
+def frames(n=3):
+    cell = Genotype.from_notation(GENOTYPES["DARTS_V2"].notation())
+    return [plots.draw_weights_and_cell(w, EDGES, cell, "normal", highest=1.0) for w in weights(n)]
+
+
+def test_slider_shows_the_last_frame_until_it_is_moved():
+    html = slider_html(frames(), ["epoch 1", "epoch 2", "epoch 3"], ALT, "n = 1")
+    assert re.findall(r"<div data-frame( hidden)?>", html) == [" hidden", " hidden", ""]
+    assert 'max="2" value="2"' in html and ">epoch 3</output>" in html and "<figcaption" in html
+    assert len(set(re.findall(r' alt="([^"]*)"', html))) == 3, "each frame says which it is"
+    assert "<script" not in html and "http" not in re.sub(r'src="[^"]*"', "", html)
+
+
+def test_slider_wants_a_label_for_each_frame():
+    with pytest.raises(ValueError, match="3 frames and 1 labels; give one label per frame"):
+        slider_html(frames(), ["epoch 1"], ALT)
+
+
+def test_frames_of_a_slider_share_one_scale():
+    scales = {frame.axes[0].collections[0].norm.vmax for frame in frames()}
+    assert scales == {1.0}

@@ -17,6 +17,7 @@ from nasnb.plots.curves import (
 from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
 from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
 from nasnb.plots.ranks import plot_change, plot_estimates, plot_filters, plot_ridge_panels
+from nasnb.plots.slider import draw_weights_and_cell, slider
 from nasnb.plots.strength import plot_picks, plot_trajectory, plot_weight_and_worth
 from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
 
@@ -27,6 +28,7 @@ __all__ = [
     "draw_choices",
     "draw_path",
     "draw_ridges",
+    "draw_weights_and_cell",
     "op_colours",
     "op_label",
     "op_legend",
@@ -56,6 +58,7 @@ __all__ = [
     "plot_trajectory",
     "plot_weight_and_worth",
     "show",
+    "slider",
     "svg",
     "use_style",
 ]

@@ -44,14 +44,17 @@ def plot_matrices(values: Mapping[str, np.ndarray], labels: Sequence[str], *, vm
 
 
 def plot_alpha_heatmap(weights: np.ndarray, edges: Sequence[Edge], *, ax: Axes | None = None,
-                       label: str = "mixing weight") -> Axes:  # fmt: skip
-    """Weights (edges, ops) with a row per edge and a column per operation; what is no candidate stays blank."""
+                       label: str = "mixing weight", highest: float | None = None) -> Axes:  # fmt: skip
+    """Weights (edges, ops) with a row per edge and a column per operation; what is no candidate stays blank.
+
+    The colours end at the `highest` weight: the largest one here, if None.
+    """
     ops = list(dict.fromkeys(op for edge in edges for op in edge.ops))
     grid = np.full((len(edges), len(ops)), np.nan)
     for row, edge in enumerate(edges):
         grid[row, [ops.index(op) for op in edge.ops]] = np.asarray(weights)[row, : len(edge.ops)]
     rows = [f"{edge.source}→{edge.target}" for edge in edges]
-    low, high = min(0.0, float(np.nanmin(grid))), float(np.nanmax(grid))
+    low, high = min(0.0, float(np.nanmin(grid))), float(np.nanmax(grid)) if highest is None else highest
     scale = _Scale(low, high, sequential=low == 0.0)
     ax = _single(grid, rows, [op_label(op) for op in ops], ax=ax, scale=scale, label=label)
     ax.set_ylabel("edge (state→state)")

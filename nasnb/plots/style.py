@@ -25,6 +25,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from nasnb.config import nearest
+from nasnb.plots.hover import hover_boxes
 
 CARD, INK, MUTED, GRID = "#fafaf8", "#1c2127", "#59626d", "#dcdfe2"
 SERIES = ("#0072B2", "#D55E00", "#00795B", "#A64D84", "#8A6D00", "#2E8FC9", "#1c2127")  # 4:1 or near it on the card
@@ -206,18 +207,37 @@ def _settle(figure: Figure) -> None:
 def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> str:
     """What `show` displays: a `<figure>` with everything inside it, so that it needs no file and no network."""
     alt = checked_alt(alt)
-    text = svg(figure) if isinstance(figure, Figure) else figure
-    width = _css_width(text)
-    # colours stand on every element: themes set their own for captions and links, made for another background
+    text, boxes = (svg(figure), hover_boxes(figure)) if isinstance(figure, Figure) else (figure, "")
+    return framed(image_html(text, alt, boxes), note_html(caption, data, alt))
+
+
+def image_html(svg_text: str, alt: str, boxes: str = "") -> str:
+    """The drawing in a box that scrolls where it would become too small to read; `boxes` lie over it."""
+    width = _css_width(svg_text)
+    size = f"min-width:{min(width, _LEGIBLE)}px;max-width:100%"
+    look = "height:auto;display:block;margin:0 auto;padding:0;background:none"
+    image = (
+        f'<img class="dark-light" alt="{html.escape(alt)}" width="{width}" '
+        f'style="{size};{look}" src="data:image/svg+xml;base64,{_base64(svg_text)}">'
+    )
+    if boxes:
+        image = f'<div style="position:relative;width:{width}px;{size};margin:0 auto">{image}{boxes}</div>'
+    return f'<div style="overflow-x:auto">{image}</div>'
+
+
+def note_html(caption: str | None, data: pd.DataFrame | None, alt: str) -> str:
+    """Caption and link to the plotted numbers; empty if there is neither."""
     note = f"{html.escape(caption or '')} {_csv_link(data, alt) if data is not None else ''}".strip()
+    # colours stand on every element: themes set their own for captions and links, made for another background
     look = f"color:{MUTED};text-align:left;font-size:.85em;font-weight:400;margin:.4rem 0 0"
-    words = f'<figcaption style="{look}">{note}</figcaption>'
+    return f'<figcaption style="{look}">{note}</figcaption>' if note else ""
+
+
+def framed(content: str, note: str) -> str:
+    """The card that every figure stands on."""
     return (
         f'{_STYLE}<figure class="nasnb" style="margin:1rem 0;padding:.75rem;background:{CARD};color:{INK};'
-        f'border:1px solid #d1d5da;border-radius:.4rem;max-width:100%;box-sizing:border-box">'
-        f'<div style="overflow-x:auto"><img class="dark-light" alt="{html.escape(alt)}" width="{width}" '
-        f'style="min-width:{min(width, _LEGIBLE)}px;max-width:100%;height:auto;display:block;margin:0 auto;padding:0;'
-        f'background:none" src="data:image/svg+xml;base64,{_base64(text)}"></div>{words if note else ""}</figure>'
+        f'border:1px solid #d1d5da;border-radius:.4rem;max-width:100%;box-sizing:border-box">{content}{note}</figure>'
     )
 
 
