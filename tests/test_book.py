@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import yaml
 
+from nasnb.architecture import SHORT_NAMES
 from nasnb.published import published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +89,12 @@ def test_page_of_published_numbers_has_every_paper():
         r"^```\{published-numbers\} (.+)$", (ROOT / "book/published.md").read_text(), flags=re.MULTILINE
     )
     assert listed == published().paper.unique().tolist()
+
+
+def test_glossary_has_every_operation_with_its_short_name():
+    lines = (ROOT / "book/glossary.md").read_text().splitlines()
+    for long, short in SHORT_NAMES.items():
+        assert any(f"`{long}`" in line and f"`{short}`" in line for line in lines), long
 
 
 def test_a_citation_names_an_entry_of_the_bibliography():
