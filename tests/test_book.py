@@ -7,6 +7,7 @@ import re
 import tokenize
 from pathlib import Path
 
+import matplotlib
 import nbformat
 import pytest
 import yaml
@@ -14,6 +15,7 @@ import yaml
 from nasnb.architecture import SHORT_NAMES
 from nasnb.published import published
 
+matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
@@ -77,10 +79,16 @@ def test_page_has_a_description_and_one_title(path):
     assert len(re.findall(r"^# ", body, flags=re.MULTILINE)) == 1
 
 
+def script(name: str):
+    """A script of the book's folder, as a module."""
+    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / "book" / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_api_page_is_as_its_script_makes_it():
-    spec = importlib.util.spec_from_file_location("make_api", ROOT / "book/make_api.py")
-    make_api = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_api)
+    make_api = script("make_api.py")
     assert make_api.PAGE.read_text() == make_api.page(), "modules came or went: run python book/make_api.py"
 
 
@@ -89,6 +97,17 @@ def test_page_of_published_numbers_has_every_paper():
         r"^```\{published-numbers\} (.+)$", (ROOT / "book/published.md").read_text(), flags=re.MULTILINE
     )
     assert listed == published().paper.unique().tolist()
+
+
+def test_page_of_published_numbers_can_be_drawn():
+    numbers = script("_ext/published_numbers.py")
+    listed = re.findall(r"^```\{published-plot\} (.+)$", (ROOT / "book/published.md").read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(numbers.PLOTS)
+    with matplotlib.rc_context():
+        assert all(numbers.plot(name).count("<img") == 1 for name in listed)
+    assert "<td>3.00 ± 0.14 (n = 10)</td>" in numbers.paper_html("DARTS"), "as printed, not 3"
+    n_numbers = sum(len(numbers.others(numbers.as_printed(paper))) for paper in published().paper.unique())
+    assert n_numbers == (~published().metric.isin(numbers.COMMON)).sum()
 
 
 def test_glossary_has_every_operation_with_its_short_name():
