@@ -89,7 +89,7 @@ def table_html(table: pd.DataFrame, caption: str, style: str = "numbers") -> str
     )
     words = html.escape(caption)
     return (
-        f'<div class="sortable" role="group" tabindex="0" aria-label="{words}"><table class="table">'
+        f'<div class="sortable" role="group" tabindex="0" aria-label="{words}"><table class="table {style}">'
         f"<caption>{words}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

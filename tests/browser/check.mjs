@@ -62,6 +62,33 @@ async function inspect() {
   };
 }
 
+// Sliders, sorting and filters tried once; returns what did not happen.
+function interact() {
+  const wrong = [];
+  for (const range of document.querySelectorAll("figure.nasnb input[type=range]")) {
+    const figure = range.closest("figure"), shown = () => [...figure.querySelectorAll("[data-frame]")].map((f) => !f.hidden);
+    for (const value of [0, Number(range.max)]) {
+      range.value = value;
+      range.dispatchEvent(new Event("input", { bubbles: true }));
+      const fine = shown().every((visible, i) => visible === (i === value));
+      if (!fine || !figure.querySelector("output").textContent) wrong.push(`slider at ${value}`);
+    }
+  }
+  for (const box of document.querySelectorAll("div.sortable")) {
+    const rows = [...box.querySelectorAll("tbody tr")], text = () => box.querySelector("tbody").textContent;
+    const button = box.querySelectorAll("thead button")[1], filter = box.previousElementSibling.querySelector("input");
+    const [before, up, down] = [text(), (button.click(), text()), (button.click(), text())];
+    if (rows.length > 2 && (up === down || up.length !== before.length)) wrong.push("sorting of a table");
+    filter.value = "no such words";
+    filter.dispatchEvent(new Event("input"));
+    if (rows.some((row) => !row.hidden)) wrong.push("filter of a table");
+    filter.value = "";
+    filter.dispatchEvent(new Event("input"));
+    if (rows.some((row) => row.hidden)) wrong.push("filter of a table, emptied");
+  }
+  return wrong;
+}
+
 async function accessibility(page) {
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate((tags) => axe.run(document, {
@@ -89,6 +116,7 @@ async function visit(context, name, look, count) {
   count.figures += seen.figures.length;
   count.formulas += seen.mathematics;
   for (const text of await accessibility(page)) fault("accessibility violations", text);
+  for (const text of await page.evaluate(interact)) fault("dead controls", text);
   if (shots) {
     mkdirSync(shots, { recursive: true });
     await page.screenshot({ path: path.join(shots, `${name.replaceAll("/", "-")}-${look}.png`), fullPage: true });
@@ -129,7 +157,7 @@ function checkLinks(links, visited, count) {
 const count = {
   pages: 0, views: 0, figures: 0, formulas: 0, links: 0,
   "requests outside": 0, "console errors": 0, "accessibility violations": 0, "horizontal scrolling": 0,
-  "empty figures": 0, "unset mathematics": 0, "title or description": 0, "broken links": 0,
+  "empty figures": 0, "unset mathematics": 0, "dead controls": 0, "title or description": 0, "broken links": 0,
 };
 if (!existsSync(path.join(html, "index.html"))) {
   console.log(`no book in ${html}: run make book first`);
