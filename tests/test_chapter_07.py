@@ -9,8 +9,8 @@ import torch
 from conftest import tiny_data
 from matplotlib.colors import to_hex
 
-from nasnb.analysis import across
-from nasnb.config import SearchConfig
+from nasnb.analysis import across, stable_rank_table
+from nasnb.config import SearchConfig, TrainConfig
 from nasnb.methods import METHODS
 from nasnb.plots.across import in_unit_range, plot_measures, with_spread
 from nasnb.search import begin
@@ -18,7 +18,9 @@ from nasnb.search.decisions import greedy
 from nasnb.search.perturbation import perturbation
 from nasnb.search.selection import magnitude
 from nasnb.spaces import with_nodes
+from nasnb.training import accuracy_on, prepare
 
+SHORT = TrainConfig(epochs=1, channels=4, cells=3, auxiliary_weight=0.0)
 TINY = SearchConfig(epochs=2, batch_size=16, channels=4, cells=3, pace=0.1, train_images=32)
 
 
@@ -120,6 +122,23 @@ def test_choosing_the_lowest_rank_is_below_chance_and_pools_have_none(darts):
         score[:, ops.index("skip_connect")] = 1
     with pytest.raises(across.NotDefined, match="no convolution"):
         across.chosen_rank(darts, darts.method.space.discretise(pools))
+
+
+def test_ranks_of_mixed_candidates_are_those_of_the_table(darts):
+    table = stable_rank_table(darts.net, darts.data.image_size)
+    ops = darts.method.space.choices.groups["normal"][0].ops
+    for of in ("operator", "kernel"):
+        scores = across.convolution_ranks(darts, of=of)
+        for (group, edge, op), rank in table.groupby(["group", "edge", "op"])[f"{of}_rank"].mean().items():
+            assert -scores[group][edge, ops.index(op)] == pytest.approx(rank, rel=1e-4)
+
+
+def test_a_network_is_tested_with_the_statistics_asked_for(darts):
+    state = prepare(darts.method.space, darts.method.genotype(darts), darts.data, SHORT)
+    assert across.final_accuracy(state) == accuracy_on(state).accuracy
+    before = {name: buffer.clone() for name, buffer in state.net.named_buffers()}
+    assert 0 <= across.final_accuracy(state, statistics="batch") <= 100
+    assert all(torch.equal(before[name], buffer) for name, buffer in state.net.named_buffers())
 
 
 # --- rules on other supernets -----------------------------------------------------------------------------------------

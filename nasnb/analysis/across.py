@@ -5,6 +5,7 @@ A diagnostic that has no meaning for a supernet, such as the strength of alpha w
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import sqrt
@@ -15,6 +16,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from nasnb import measure
 from nasnb.analysis.correlations import correlation_with_interval
 from nasnb.analysis.dominance import skip_gap
 from nasnb.analysis.fans import places
@@ -22,12 +24,15 @@ from nasnb.analysis.gradients import confusion_of, fresh_batches
 from nasnb.analysis.hessian import dominant_eigenvalue
 from nasnb.analysis.operators import operator_correlation, operator_groups
 from nasnb.analysis.partial import fastest_step
-from nasnb.analysis.ranks import stable_rank_table
+from nasnb.analysis.ranks import last_convolutions
 from nasnb.analysis.selecting import strength_table
 from nasnb.architecture import Genotype
 from nasnb.data import Augment, batches
 from nasnb.search.decisions import undecided
+from nasnb.search.ranks import cells_and_sizes
 from nasnb.search.state import Batch, SearchState, begin
+from nasnb.spectral import stacked_stable_ranks
+from nasnb.training import TrainState
 
 NOT_DEFINED = "not defined: "
 # The diagnostics in the order of the papers that brought them, and what each is of
@@ -62,17 +67,17 @@ def diagnostics(state: SearchState, genotype: Genotype, *, n_batches: int = 10, 
         "eigenvalue": partial(curvature, state, held_out[:1], tolerance=tolerance),
         "cost": partial(cost, state),
     }
-    values = {name: or_reason(measure) for name, measure in found.items()}
+    values = {name: or_reason(diagnose) for name, diagnose in found.items()}
     alike = or_reason(partial(largest_group, state, held_out))
     pair = (alike, alike) if isinstance(alike, str) else alike
     values |= dict(zip(("correlation", "group_size"), pair, strict=True))
     return {name: values[name] for name in (*DIAGNOSTICS, "group_size")}
 
 
-def or_reason(measure: Callable[[], Value]) -> Value:
-    """What `measure()` returns, or "not defined: " and the reason that it gives."""
+def or_reason(diagnose: Callable[[], Value]) -> Value:
+    """What `diagnose()` returns, or "not defined: " and the reason that it gives."""
     try:
-        return measure()
+        return diagnose()
     except NotDefined as reason:
         return f"{NOT_DEFINED}{reason}"
 
@@ -148,13 +153,14 @@ def chosen_rank(state: SearchState, genotype: Genotype) -> float:
 
     Of kernels, mean over cells and edges; 1 is what a random choice among convolutions has, whatever the channels.
     """
-    table = stable_rank_table(state.net, state.data.image_size)
-    ranks = table.groupby(["group", "source", "target", "op"]).kernel_rank.mean()
-    shares = []
-    for group, picks in genotype.picks.items():
-        for op, source, target in picks:
-            rivals = ranks[group, source, target]
-            shares += [rivals[op] / rivals.mean()] if op in rivals.index else []
+    scores, shares = convolution_ranks(state, of="kernel"), []
+    for group, edges in state.relaxation.choices.groups.items():
+        rows = {edge[:2]: row for row, edge in enumerate(edges)}
+        for op, *place in genotype.picks[group]:
+            row = rows[tuple(place)]
+            ranks = dict(zip(edges[row].ops, (-scores[group][row]).tolist(), strict=False))
+            rivals = [rank for rank in ranks.values() if np.isfinite(rank)]
+            shares += [ranks[op] / np.mean(rivals)] if np.isfinite(ranks[op]) else []
     if not shares:
         raise NotDefined("no convolution was chosen")
     return float(np.mean(shares))
@@ -167,7 +173,7 @@ def curvature(state: SearchState, drawn: Sequence[Batch], *, tolerance: float = 
     return dominant_eigenvalue(state, drawn, tolerance=tolerance, vectors=8)
 
 
-def cost(state: SearchState, repeats: int = 2) -> float:
+def cost(state: SearchState, repeats: int = 1) -> float:
     """Seconds of a search step, of the processor or on a GPU of the clock, with every candidate still open."""
     return fastest_step(begin(state.method, state.data, state.config), repeats=repeats)
 
@@ -189,19 +195,29 @@ def _check_open(state: SearchState) -> None:
         raise NotDefined("every edge is decided")
 
 
+def final_accuracy(state: TrainState, *, statistics: str = "running") -> float:
+    """Of a final network on the test images, in percent; after few steps the running statistics still lag."""
+    with measure.statistics(state.net, statistics):
+        return measure.evaluate(state.logits, state.data.test, state.data).accuracy
+
+
 # --- a rule of one paper on the supernet of another -------------------------------------------------------------------
 
 
-def convolution_ranks(state: SearchState) -> dict[str, Tensor]:
-    """A score for any space: minus the stable rank of candidates that end in a convolution, as MSR-DARTS.
+def convolution_ranks(state: SearchState, *, of: str = "operator") -> dict[str, Tensor]:
+    """A score for any space of cells: minus the stable rank of candidates that end in a convolution, as MSR-DARTS.
 
-    What has no convolution of its own (skip, pools, none) has no rank and is never chosen.
+    Mean over the cells of a type. What has no convolution (skip, pools, none) is minus infinity: never chosen.
     """
-    table, choices = stable_rank_table(state.net, state.data.image_size), state.relaxation.choices
-    means = table.groupby(["group", "edge", "op"]).operator_rank.mean()
+    choices, found = state.relaxation.choices, defaultdict(list)
+    sizes = {block: size for _, block, _, size in cells_and_sizes(state)}
+    for last in last_convolutions(state.net):
+        ranks = stacked_stable_ranks(last.conv.weight, last.conv.edges, sizes[last.fan.block], of=of)
+        for row, rank in zip(last.rows, ranks.tolist(), strict=True):
+            found[last.fan.group, row, last.op].append(rank)
     scores = {g: torch.full(choices.shape(g), -torch.inf, dtype=torch.float64) for g in choices.groups}
-    for (group, edge, op), rank in means.items():
-        scores[group][edge, choices.groups[group][edge].ops.index(op)] = -rank
+    for (group, row, op), ranks in found.items():
+        scores[group][row, choices.groups[group][row].ops.index(op)] = -float(np.mean(ranks))
     return scores
 
 
