@@ -1,5 +1,5 @@
 /* What the theme leaves undone for keyboards and screen readers. Nothing here is needed to read a page. */
-const SCROLLING = "figure.nasnb div, div.math, .cell_output .output, div.highlight pre, .table-wrapper, table.table";
+const SCROLLING = "figure.nasnb div, div.math, .cell_output .output, div.highlight pre, .pst-scrollable-table-container";
 function reachScrolling() {
   for (const box of document.querySelectorAll(SCROLLING)) {
     const scrolls = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
