@@ -162,14 +162,18 @@ class StageWiring(nn.Module):
 
 
 class Stage(nn.Module):
-    """All entries (width in, width out, operation) of a stage: a map per width becomes a map per width."""
+    """All entries (width in, width out, operation) of a stage: a map per width becomes a map per width.
+
+    It takes what a cell takes; the last argument, how to call parts that several networks share, is of no use here.
+    """
 
     def __init__(self, entries: Sequence[tuple[int, int, nn.Module]]):
         super().__init__()
         self.routes = [(width_in, width_out) for width_in, width_out, _ in entries]
         self.ops = nn.ModuleList(op for _, _, op in entries)
 
-    def forward(self, _: object, maps: Mapping[int, Tensor], routed: Routed, drop_path: float = 0.0) -> dict:
+    def forward(self, _: object, maps: Mapping[int, Tensor], routed: Routed, drop_path: float = 0.0,
+                __: object = None) -> dict:  # fmt: skip
         sources = {width: Source(x) for width, x in maps.items()}
         sums: dict[int, Tensor] = {}
         for entry, ((width_in, width_out), op) in enumerate(zip(self.routes, self.ops, strict=True)):
