@@ -14,6 +14,7 @@ function nameControls() {
   }
   for (const named of document.querySelectorAll(".search-button-field, details > summary")) named.removeAttribute("aria-label");
   for (const entry of document.querySelectorAll("[role=doc-biblioentry], .citation-list")) entry.removeAttribute("role");
+  for (const part of document.querySelectorAll("dt.sig > dl, dt.sig > dl > dd")) part.setAttribute("role", "presentation");
   for (const icon of document.querySelectorAll(".theme-switch-button svg")) {
     icon.removeAttribute("role");
     icon.setAttribute("aria-hidden", "true");

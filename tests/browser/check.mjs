@@ -27,7 +27,8 @@ const SKIPPED = ["_modules", "_static", "_sources", "_images", "_downloads", "_s
 function pages() {
   const found = readdirSync(html, { recursive: true, encoding: "utf8" });
   const shown = found.filter((name) => name.endsWith(".html") && !SKIPPED.includes(name.split(path.sep)[0]));
-  return shown.filter((name) => !only || name.includes(only)).sort();
+  const moves = (name) => readFileSync(path.join(html, name), "utf8").includes('http-equiv="Refresh"');  // to another page
+  return shown.filter((name) => (!only || name.includes(only)) && !moves(name)).sort();
 }
 
 // What a page says of itself, gathered inside the browser.
@@ -119,7 +120,8 @@ async function visit(context, name, look, count) {
   for (const text of await page.evaluate(interact)) fault("dead controls", text);
   if (shots) {
     mkdirSync(shots, { recursive: true });
-    await page.screenshot({ path: path.join(shots, `${name.replaceAll("/", "-")}-${look}.png`), fullPage: true });
+    await page.screenshot({ path: path.join(shots, `${name.replaceAll("/", "-")}-${look}.png`), fullPage: true })
+      .catch((error) => console.log(`${name} (${look}): no picture: ${error.message.split("\n")[0]}`));
   }
   await page.close();
   return { faults, links: seen.links, ids: new Set(seen.ids) };
