@@ -14,7 +14,11 @@ function nameControls() {
   }
   for (const named of document.querySelectorAll(".search-button-field, details > summary")) named.removeAttribute("aria-label");
   for (const entry of document.querySelectorAll("[role=doc-biblioentry], .citation-list")) entry.removeAttribute("role");
-  for (const part of document.querySelectorAll("dt.sig > dl, dt.sig > dl > dd")) part.setAttribute("role", "presentation");
+  for (const list of document.querySelectorAll("dt.sig > dl")) {  // parameters on lines of their own, not terms
+    const lines = [...list.children].map((line) => Object.assign(document.createElement("div"), { innerHTML: line.innerHTML }));
+    for (const line of lines) line.style.marginLeft = "2rem";
+    list.replaceWith(...lines);
+  }
   for (const icon of document.querySelectorAll(".theme-switch-button svg")) {
     icon.removeAttribute("role");
     icon.setAttribute("aria-hidden", "true");
