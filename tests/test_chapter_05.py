@@ -147,7 +147,7 @@ def test_filters_and_their_ranks():
     for each in found.values():
         by_values = (each.singular_values**2).sum() / each.singular_values[0] ** 2
         assert each.stable_rank == pytest.approx(by_values)
-        assert each.noise_sensitivity >= each.stable_rank
+        assert each.noise_sensitivity >= each.stable_rank * (1 - 1e-12)  # a delta reaches the bound
     alone = found["leave alone"]
     assert alone.clean == pytest.approx(image.numpy())
     assert alone.stable_rank == pytest.approx(81)

@@ -187,7 +187,15 @@ def test_an_interrupted_run_ends_in_the_same_numbers(make, data, tmp_path, tmp_p
     assert result.record["resumed"] == 1
 
 
-def test_a_signal_at_the_very_end_acts_after_the_run_is_whole(make):
+@pytest.fixture
+def interruptible():
+    """A shell that starts us in the background makes us deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_at_the_very_end_acts_after_the_run_is_whole(make, interruptible):
     task = toy()
 
     def epochs(state, on_step):

@@ -44,7 +44,10 @@ def test_looking_at_spectral_norms_does_not_move_them(statistics):
     """Not even before the first step, and whoever looks at other batches sees the same network."""
     state = begin(METHODS["msr-darts"], tiny_data(48), replace(TINY, validate_with=statistics))
     first, norms = validate(state), fingerprint(state)
-    assert validate(state) == first and torch.equal(fingerprint(state), norms)
+    again = validate(state)
+    # the first look learns the sizes of the maps, convolution by convolution; then norms are taken together
+    assert again.loss == pytest.approx(first.loss, rel=1e-5) and again.accuracy == first.accuracy
+    assert torch.equal(fingerprint(state), norms)
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 5])
