@@ -18,11 +18,11 @@ export UV_HTTP_TIMEOUT
 # A virtual environment that happens to be active must not lend its packages to this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help setup book test lint smoke lab cluster browser bench clean
+.PHONY: help setup book test lint smoke lab cluster browser browser-lab bench clean
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 14
 	@echo "The first call sets up $(VENV) (Python 3.11 or newer, $(DISK_GB) GB of disk, a few minutes)."
 
 setup: $(READY)  ## set up .venv with the exact versions of requirements.txt
@@ -57,6 +57,9 @@ cluster: $(READY)  ## set up .venv-cluster: Snakemake and its Slurm executor
 
 browser: tests/browser/node_modules/.package-lock.json  ## every page of the rendered book in Chromium (needs node and chromium)
 	node tests/browser/check.mjs $(BROWSERFLAGS)
+
+browser-lab: $(READY) tests/browser/node_modules/.package-lock.json  ## every chapter at smoke in JupyterLab, run by a browser
+	node tests/browser/lab.mjs $(BROWSERFLAGS)
 
 tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	@command -v node npm >/dev/null || { echo "no node and npm found; on Debian and Ubuntu: apt install nodejs npm chromium"; exit 1; }
