@@ -61,7 +61,7 @@ def make(pages: Sequence[Page], *, workers: int | None, tell: Callable[[str], No
     for page in stale:
         page.log.unlink(missing_ok=True)
     workers = min(workers or usual_workers(), len(stale))
-    tell(f"{len(stale)} chapters to execute, {workers} at a time")
+    tell(f"{len(stale)} {'chapter' if len(stale) == 1 else 'chapters'} to execute, {workers} at a time")
     command = [sys.executable, "-m", "nasnb", "run", "--tied"]
     return run_all(stale, command, workers=workers, tell=tell)
 
