@@ -66,7 +66,7 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	cd tests/browser && npm ci --no-audit --no-fund
 
 bench: $(READY)  ## time searches on this machine
-	$(BIN)/python -m nasnb.bench
+	$(BIN)/python -m benchmarks.bench
 
 clean:  ## remove the rendered book and its chapters; .venv, runs and data stay
 	rm -rf book/_build book/chapters build

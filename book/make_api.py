@@ -1,4 +1,4 @@
-"""Writes book/api.md, the reference page: one section per module, layer by layer. Run it when modules come or go.
+"""Writes book/api.md, the reference page: one section per module, room by room. Run it when modules come or go.
 
 python book/make_api.py
 """
@@ -8,21 +8,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "api.md"
-LAYERS = {
+ROOMS = {
     "Architectures, numbers, randomness": [
-        *("nasnb", "nasnb.architecture", "nasnb.genotypes", "nasnb.published"),
-        *("nasnb.config", "nasnb.randomness"),
+        *("nasnb", "nasnb.architecture", "nasnb.config", "nasnb.randomness", "nasnb.published*")
     ],
-    "Operations, data, schedules": [
-        *("nasnb.ops", "nasnb.stacked", "nasnb.kernels", "nasnb.spectral*", "nasnb.data*", "nasnb.schedules"),
-    ],
-    "Networks and relaxation": [
-        *("nasnb.relaxation", "nasnb.fanout", "nasnb.mixes", "nasnb.networks", "nasnb.measure", "nasnb.memory"),
-    ],
-    "Spaces": ["nasnb.spaces*"],
+    "Data, schedules, devices": ["nasnb.data*", "nasnb.schedules", "nasnb.device*"],
+    "The supernet": ["nasnb.supernet*"],
+    "Spectral norms and stable ranks": ["nasnb.spectral*"],
+    "Spaces and evaluation": ["nasnb.spaces*", "nasnb.evaluation"],
     "Search and training": ["nasnb.search*", "nasnb.training", "nasnb.transfer*"],
-    "Analysis and methods": ["nasnb.analysis*", "nasnb.methods"],
-    "Runs, plots and tools": ["nasnb.runs*", "nasnb.plots*", "nasnb.*"],
+    "Methods and experiments": ["nasnb.methods", "nasnb.experiment"],
+    "Analyses": ["nasnb.analysis*"],
+    "Reports, runs, figures, workflow": ["nasnb.report*", "nasnb.runs*", "nasnb.plots*", "nasnb.*"],
 }
 HEAD = """---
 myst:
@@ -32,8 +29,8 @@ myst:
 
 # Reference of the package
 
-Made from the docstrings, layer by layer: a module imports only from its own layer and those above it on this page.
-`nasnb.runs` and `nasnb.plots` stand aside and see only the first layer. *[source]* beside a name leads to its code;
+Made from the docstrings, room by room: a module imports only from its own room and those above it on this page.
+`nasnb.runs` and `nasnb.plots` stand aside and see only the first room. *[source]* beside a name leads to its code;
 most modules are short enough to be read whole.
 """
 SECTION = "\n### {0}\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n   :ignore-module-all:\n```\n"
@@ -48,7 +45,7 @@ def modules() -> list[str]:
 def page() -> str:
     """The text of the page."""
     left, parts = modules(), [HEAD]
-    for title, patterns in LAYERS.items():
+    for title, patterns in ROOMS.items():
         found = [name for pattern in patterns for name in left if fnmatch(name, pattern)]
         found = list(dict.fromkeys(found))
         left = [name for name in left if name not in found]

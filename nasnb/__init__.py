@@ -1,22 +1,76 @@
-"""Differentiable neural architecture search, paper by paper: `nasnb.search(nasnb.METHODS["pc-darts"], data, config)`.
+"""Differentiable neural architecture search, paper by paper: `search(METHODS["pc-darts"], data, config)`.
 
 The names below are imported when they are first used, so that `import nasnb` is quick.
 """
 
 from importlib import import_module, metadata
+from typing import TYPE_CHECKING
 
-_PARTS = ("analysis", "architecture", "config", "data", "plots", "runs", "schedules", "search", "spaces", "spectral")
+if TYPE_CHECKING:  # what editors and type checkers see of the names below
+    from nasnb import (
+        analysis,
+        architecture,
+        config,
+        data,
+        evaluation,
+        experiment,
+        methods,
+        plots,
+        published,
+        report,
+        runs,
+        schedules,
+        search,
+        spaces,
+        spectral,
+        supernet,
+        training,
+        transfer,
+    )
+    from nasnb.architecture import Genotype
+    from nasnb.methods import METHODS, Method
+    from nasnb.published.genotypes import GENOTYPES
+    from nasnb.spaces import SPACES
+    from nasnb.supernet.counts import count
+    from nasnb.training import train
+
 _HOMES = {
-    "GENOTYPES": "nasnb.genotypes",
-    "Genotype": "nasnb.architecture",
-    "METHODS": "nasnb.methods",
-    "Method": "nasnb.methods",
-    "SPACES": "nasnb.spaces",
-    "count": "nasnb.measure",
-    "train": "nasnb.training",
+    "GENOTYPES": "published.genotypes",
+    "Genotype": "architecture",
+    "METHODS": "methods",
+    "Method": "methods",
+    "SPACES": "spaces",
+    "count": "supernet.counts",
+    "train": "training",
 }
 
-__all__ = [*_HOMES, *_PARTS]
+__all__ = [
+    "GENOTYPES",
+    "METHODS",
+    "SPACES",
+    "Genotype",
+    "Method",
+    "analysis",
+    "architecture",
+    "config",
+    "count",
+    "data",
+    "evaluation",
+    "experiment",
+    "methods",
+    "plots",
+    "published",
+    "report",
+    "runs",
+    "schedules",
+    "search",
+    "spaces",
+    "spectral",
+    "supernet",
+    "train",
+    "training",
+    "transfer",
+]
 
 try:
     __version__ = metadata.version("nasnb")
@@ -25,11 +79,11 @@ except metadata.PackageNotFoundError:  # a source tree that is not installed
 
 
 def __getattr__(name: str):
-    if name in _PARTS:  # `search` among them, a package that can be called
+    if name in _HOMES:
+        return getattr(import_module(f"nasnb.{_HOMES[name]}"), name)
+    if name in __all__:
         return import_module(f"nasnb.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nasnb' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'nasnb' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -107,8 +107,18 @@ TRAINING: Mapping[str, TrainConfig] = {
     ),
 }
 
-_IMAGENET = TrainConfig(epochs=250, batch_size=128, channels=48, cells=14, lr=0.1, schedule="exponential",
-                        weight_decay=3e-5, drop_path=0.0, label_smoothing=0.1, cutout=0)  # fmt: skip
+_IMAGENET = TrainConfig(
+    epochs=250,
+    batch_size=128,
+    channels=48,
+    cells=14,
+    lr=0.1,
+    schedule="exponential",
+    weight_decay=3e-5,
+    drop_path=0.0,
+    label_smoothing=0.1,
+    cutout=0,
+)
 
 # On ImageNet, mobile setting; the network wants stem="imagenet".
 IMAGENET: Mapping[str, TrainConfig] = {

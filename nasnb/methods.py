@@ -8,19 +8,19 @@ from typing import Any
 
 from nasnb.architecture import Genotype
 from nasnb.config import TRAINING, SearchConfig, TrainConfig, scaled
-from nasnb.mixes import FullMix, PartialMix, full_mix, partial_channels
-from nasnb.relaxation import Rule, edge_normalised, max_w, plain_sum, softmax, uniform
 from nasnb.search.decisions import greedy, most_missed
 from nasnb.search.disturb import uniform_noise
 from nasnb.search.perturbation import Select, perturbation
 from nasnb.search.phase import Hook
 from nasnb.search.ranks import minimum_stable_rank, rank_weighted
-from nasnb.search.selection import Score, logit, magnitude, softmax_weights
+from nasnb.search.selection import ScoreRule, logit, magnitude, softmax_weights
 from nasnb.search.state import SearchState
 from nasnb.search.steps import Step, bilevel, one_level, weights_only
 from nasnb.spaces import SPACES, Space, msr_space, space
 from nasnb.spaces.stacnas import STACNAS_GROUPS, Groups, stage_two, winners, with_pool_norm
 from nasnb.spectral import PUBLISHED_CODE
+from nasnb.supernet.partial_channels import FullMix, PartialMix, full_mix, partial_channels
+from nasnb.supernet.relaxation import Rule, edge_normalised, max_w, plain_sum, softmax, uniform
 
 Then = Callable[["Method", dict[str, Any]], "Method"]  # from the scores of a stage to the method of the next
 
@@ -34,7 +34,7 @@ class Method:
     step: Step
     relax: Rule = softmax
     mix: FullMix | PartialMix = full_mix
-    score: Score = magnitude
+    score: ScoreRule = magnitude
     hook: Hook | None = None  # between the epochs of the search: decisions, refreshed weights
     select: Select | None = None  # a phase after the search that decides edge by edge
     then: Then | None = None  # a second stage, in the space that the first one's scores choose
@@ -79,11 +79,20 @@ def best_groups(*, groups: Groups = STACNAS_GROUPS, singleton: str = "single") -
 
 DARTS, DARTS_NO_NONE = SPACES["darts"], SPACES["darts-no-none"]
 _PC = SearchConfig(batch_size=256, lr=0.1, lr_min=0.0, alpha_lr=6e-4)
-_PC_IMAGENET = replace(_PC, batch_size=1024, lr=0.5, alpha_lr=6e-3, weight_decay=3e-5, train_fraction=0.8,
-                       stem="imagenet")  # fmt: skip
+_PC_IMAGENET = replace(
+    _PC, batch_size=1024, lr=0.5, alpha_lr=6e-3, weight_decay=3e-5, train_fraction=0.8, stem="imagenet"
+)
 _SHARP = {"config": SearchConfig(epochs=60, batch_size=32), "training": TRAINING["sharpdarts"]}
-_HYPERCUBOID = SearchConfig(epochs=60, channels=32, lr_min=1e-4, schedule="cosine_power_code", power=2.0,
-                            warmup_epochs=5, cutout=16, policy="autoaugment")  # fmt: skip
+_HYPERCUBOID = SearchConfig(
+    epochs=60,
+    channels=32,
+    lr_min=1e-4,
+    schedule="cosine_power_code",
+    power=2.0,
+    warmup_epochs=5,
+    cutout=16,
+    policy="autoaugment",
+)
 _STACNAS = SearchConfig(epochs=80, cells=14, second_stage_cells=20, train_fraction=1.0, clip=3.0)
 _MSR = SearchConfig(batch_size=128, train_fraction=0.8)
 
@@ -96,35 +105,76 @@ sgas = Method("sgas", DARTS, bilevel(warmup=10), hook=greedy())
 sharpdarts = Method("sharpdarts", SPACES["sharp"], bilevel(), **_SHARP)
 sharpsepconv_darts = replace(sharpdarts, name="sharpsepconv-darts", space=SPACES["darts-ssc"])
 # the cell that DARTS finds, with other operations only in the final network
-darts_ssc = replace(darts_2nd, name="darts+ssc", final=SPACES["darts-ssc"], training=TRAINING["sharpdarts"])
-hypercuboid = Method("hypercuboid", SPACES["hypercuboid"], bilevel(), score=softmax_weights, config=_HYPERCUBOID,
-                     training=TRAINING["hypercuboid"])  # fmt: skip
+_darts_ssc = replace(darts_2nd, name="darts+ssc", final=SPACES["darts-ssc"], training=TRAINING["sharpdarts"])
+_hypercuboid = Method(
+    "hypercuboid",
+    SPACES["hypercuboid"],
+    bilevel(),
+    score=softmax_weights,
+    config=_HYPERCUBOID,
+    training=TRAINING["hypercuboid"],
+)
 
-pc_darts = Method("pc-darts", DARTS, bilevel(warmup=15), relax=edge_normalised(softmax), mix=partial_channels(4),
-                  config=_PC, training=TRAINING["pc-darts"])  # fmt: skip
-pc_darts_imagenet = replace(pc_darts, name="pc-darts-imagenet", step=bilevel(warmup=35), mix=partial_channels(2),
-                            config=_PC_IMAGENET)  # fmt: skip
+pc_darts = Method(
+    "pc-darts",
+    DARTS,
+    bilevel(warmup=15),
+    relax=edge_normalised(softmax),
+    mix=partial_channels(4),
+    config=_PC,
+    training=TRAINING["pc-darts"],
+)
+pc_darts_imagenet = replace(
+    pc_darts, name="pc-darts-imagenet", step=bilevel(warmup=35), mix=partial_channels(2), config=_PC_IMAGENET
+)
 
-stacnas = Method("stacnas", SPACES["stacnas"], one_level(), then=best_groups(), config=_STACNAS,
-                 training=TRAINING["stacnas"])  # fmt: skip
-stacnas_code = replace(stacnas, name="stacnas-published-code", space=with_pool_norm(SPACES["stacnas"]), score=logit,
-                       then=best_groups(singleton="duplicate"))  # fmt: skip
+_stacnas = Method(
+    "stacnas", SPACES["stacnas"], one_level(), then=best_groups(), config=_STACNAS, training=TRAINING["stacnas"]
+)
+stacnas_code = replace(
+    _stacnas,
+    name="stacnas-published-code",
+    space=with_pool_norm(SPACES["stacnas"]),
+    score=logit,
+    then=best_groups(singleton="duplicate"),
+)
 # the two baselines of Table 5: all operations at once, 8 cells
-stacnas_one_stage = replace(stacnas, name="stacnas-one-stage", space=DARTS, then=None,
-                            config=replace(_STACNAS, cells=8, second_stage_cells=None))  # fmt: skip
-stacnas_two_level = replace(stacnas_one_stage, name="stacnas-one-stage-two-level", step=bilevel(order=2),
-                            config=replace(stacnas_one_stage.config, train_fraction=0.5))  # fmt: skip
+stacnas_one_stage = replace(
+    _stacnas,
+    name="stacnas-one-stage",
+    space=DARTS,
+    then=None,
+    config=replace(_STACNAS, cells=8, second_stage_cells=None),
+)
+stacnas_two_level = replace(
+    stacnas_one_stage,
+    name="stacnas-one-stage-two-level",
+    step=bilevel(order=2),
+    config=replace(stacnas_one_stage.config, train_fraction=0.5),
+)
 
-msr_darts = Method("msr-darts", SPACES["msr"], weights_only(), relax=plain_sum, score=minimum_stable_rank(),
-                   export="38/50", config=_MSR, training=TRAINING["msr-darts"])  # fmt: skip
-msr_darts_code = replace(msr_darts, name="msr-darts-published-code", space=msr_space(PUBLISHED_CODE),
-                         hook=rank_weighted(), score=minimum_stable_rank(shape_rule="published_code"),
-                         training=replace(msr_darts.training, drop_path=0.2))  # fmt: skip
+msr_darts = Method(
+    "msr-darts",
+    SPACES["msr"],
+    weights_only(),
+    relax=plain_sum,
+    score=minimum_stable_rank(),
+    export="38/50",
+    config=_MSR,
+    training=TRAINING["msr-darts"],
+)
+msr_darts_code = replace(
+    msr_darts,
+    name="msr-darts-published-code",
+    space=msr_space(PUBLISHED_CODE),
+    hook=rank_weighted(),
+    score=minimum_stable_rank(shape_rule="published_code"),
+    training=replace(msr_darts.training, drop_path=0.2),
+)
 
 darts_pt = Method("darts-pt", DARTS_NO_NONE, bilevel(), select=perturbation())
 darts_pt_fixed = replace(darts_pt, name="darts-pt-fixed-alpha", relax=uniform, step=weights_only())
-darts_pt_mag = replace(darts_pt, name="darts-pt-mag",
-                       select=perturbation(criterion="magnitude", topology="magnitude"))  # fmt: skip
+darts_pt_mag = replace(darts_pt, name="darts-pt-mag", select=perturbation(criterion="magnitude", topology="magnitude"))
 sdarts_rs_pt = replace(darts_pt, name="sdarts-rs-pt", step=sdarts_rs.step)
 sgas_pt = replace(sgas, name="sgas-pt", hook=greedy(choose=most_missed()))
 
@@ -143,12 +193,12 @@ _ALL = (
     _max_w(sharpdarts),
     sharpsepconv_darts,
     _max_w(sharpsepconv_darts),
-    darts_ssc,
-    hypercuboid,
-    _max_w(hypercuboid),
+    _darts_ssc,
+    _hypercuboid,
+    _max_w(_hypercuboid),
     pc_darts,
     pc_darts_imagenet,
-    stacnas,
+    _stacnas,
     stacnas_code,
     stacnas_one_stage,
     stacnas_two_level,

@@ -15,14 +15,14 @@ from torch import Tensor
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches
-from nasnb.distributed import average_gradients, check_shares, share
-from nasnb.graph import captured
-from nasnb.measure import Score, Tally, evaluate, statistics
-from nasnb.memory import explained
-from nasnb.networks import Network
-from nasnb.precision import autocast, computing
+from nasnb.device.cuda_graph import captured
+from nasnb.device.distributed import average_gradients, check_shares, share
+from nasnb.device.precision import autocast, computing
+from nasnb.evaluation import Score, Tally, evaluate, statistics
 from nasnb.randomness import reseed, seeded
 from nasnb.schedules import drop_path_probability, learning_rate
+from nasnb.supernet.memory import explained
+from nasnb.supernet.network import Network
 
 
 @dataclass
@@ -37,6 +37,11 @@ class TrainState:
     epoch: int = 0
     step: int = 0
     tally: Tally = field(default_factory=Tally)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training batches of one pass, the last one possibly smaller."""
+        return n_batches(len(self.train), self.config.batch_size)
 
     def logits(self, images: Tensor) -> Tensor:
         """float32 logits of the main head under the config's precision."""
@@ -92,13 +97,24 @@ class TrainEpoch:
 def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **network: Any) -> TrainState:
     """A fresh final network of `genotype` on the device of `data`, ready to train."""
     with seeded(config.seed, "weights"):
-        net = space.network(genotype, channels=config.channels, cells=config.cells, classes=data.n_classes,
-                            auxiliary=config.auxiliary_weight > 0, image_channels=data.image_size[0],
-                            **network)  # fmt: skip
+        net = space.network(
+            genotype,
+            channels=config.channels,
+            cells=config.cells,
+            classes=data.n_classes,
+            auxiliary=config.auxiliary_weight > 0,
+            image_channels=data.image_size[0],
+            **network,
+        )
     device = data.train.images.device
     net = net.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), config.lr, momentum=config.momentum, nesterov=config.nesterov,
-                                weight_decay=config.weight_decay)  # fmt: skip
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        config.lr,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+    )
     images = data.train
     if config.train_images is not None:
         images = images.take(torch.arange(min(config.train_images, len(images))))
@@ -165,11 +181,6 @@ def accuracy_on(state: TrainState, split: Split | None = None) -> Proportion:
     return clopper_pearson(round(score.accuracy * len(split) / 100), len(split))
 
 
-def steps_per_epoch(state: TrainState) -> int:
-    """Training batches of one pass, the last one possibly smaller."""
-    return n_batches(len(state.train), state.config.batch_size)
-
-
 def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None) -> None:
     c = state.config
     for group in state.optimizer.param_groups:
@@ -178,8 +189,17 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
     state.net.train()
     update = captured(lambda state, batch, _: _update(state, *batch), state)
     check_shares(len(state.train), c.batch_size)
-    for whole in batches(state.train, c.batch_size, mean=state.data.mean, std=state.data.std, seed=c.seed,
-                                  purpose="train", epoch=state.epoch, augment=augment, start=state.step):  # fmt: skip
+    for whole in batches(
+        state.train,
+        c.batch_size,
+        mean=state.data.mean,
+        std=state.data.std,
+        seed=c.seed,
+        purpose="train",
+        epoch=state.epoch,
+        augment=augment,
+        start=state.step,
+    ):
         reseed(c.seed, "step", state.epoch, state.step)
         images, labels = share(whole)
         loss, logits = update(state, (images, labels), None)

@@ -13,11 +13,15 @@ from docutils.parsers.rst import Directive
 
 from nasnb import plots
 from nasnb.plots.style import figure_html
-from nasnb.published import contradictions, published
+from nasnb.published.numbers import contradictions, published
 from nasnb.runs.kept import kept
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCES = [ROOT / "nasnb/published.csv", ROOT / "nasnb/contradictions.csv", *sorted((ROOT / "figures").rglob("*.csv"))]
+SOURCES = [
+    ROOT / "nasnb/published/numbers.csv",
+    ROOT / "nasnb/published/contradictions.csv",
+    *sorted((ROOT / "figures").rglob("*.csv")),
+]
 COMMON = {  # columns of a paper's first table; every other metric is a line of its second
     "error_percent": "error, %",
     "best_error_percent": "best error, %",
@@ -75,8 +79,10 @@ def compared(rows: pd.DataFrame) -> pd.DataFrame:
 def others(rows: pd.DataFrame) -> pd.DataFrame:
     """What has no column among the common ones, a line per number."""
     rows = rows[~rows.metric.isin(COMMON)]
-    lines = [[r.table, r.row, r.dataset, r.metric.replace("_", " "), number(r), "quoted" if r.quoted else "own", r.note]
-             for _, r in rows.iterrows()]  # fmt: skip
+    lines = [
+        [r.table, r.row, r.dataset, r.metric.replace("_", " "), number(r), "quoted" if r.quoted else "own", r.note]
+        for _, r in rows.iterrows()
+    ]
     return pd.DataFrame(lines, columns=["where", "what", "data", "metric", "value", "numbers", "note"])
 
 
@@ -126,8 +132,8 @@ def points(dataset: str, error: str, cost: str) -> pd.DataFrame:
 
 def counted() -> pd.DataFrame:
     """The published cells with their exact number of parameters and the error that their paper gives."""
-    from nasnb.genotypes import GENOTYPES
     from nasnb.methods import METHODS
+    from nasnb.published.genotypes import GENOTYPES
 
     lines = []
     for name, (method, paper, row) in COUNTED.items():
@@ -168,25 +174,38 @@ def bench201() -> str:
 
 PLOTS = {
     "cifar10-parameters": functools.partial(
-        scatter, "CIFAR-10", "error_percent", "parameters_millions", sizes=True,
+        scatter,
+        "CIFAR-10",
+        "error_percent",
+        "parameters_millions",
+        sizes=True,
         alt="CIFAR-10 error against millions of parameters for the networks of the six papers and those they quote; "
         "most lie between 2 and 3 percent at 3 to 5 millions.",
     ),
     "cifar10-cost": functools.partial(
-        scatter, "CIFAR-10", "error_percent", "gpu_days",
+        scatter,
+        "CIFAR-10",
+        "error_percent",
+        "gpu_days",
         alt="CIFAR-10 error against GPU-days of search: the cost spans four orders of magnitude, the error hardly "
         "falls with it.",
     ),
     "imagenet-parameters": functools.partial(
-        scatter, "ImageNet", "top1_error_percent", "parameters_millions",
+        scatter,
+        "ImageNet",
+        "top1_error_percent",
+        "parameters_millions",
         alt="ImageNet top-1 error against millions of parameters; nearly all networks have between 4 and 6 millions.",
     ),
     "imagenet-cost": functools.partial(
-        scatter, "ImageNet", "top1_error_percent", "gpu_days",
+        scatter,
+        "ImageNet",
+        "top1_error_percent",
+        "gpu_days",
         alt="ImageNet top-1 error against GPU-days of search; a tenth of a day stands beside years.",
     ),
     "bench201": bench201,
-}  # fmt: skip
+}
 
 
 # --- directives -------------------------------------------------------------------------------------------------------

@@ -27,8 +27,16 @@ class Interval(NamedTuple):
     n: int
 
 
-def correlation_with_interval(x: Sequence[float], y: Sequence[float], kind: str = "spearman", *, level: float = 0.95,
-                              method: str = "bootstrap", draws: int = 2000, seed: int = 0) -> Interval:  # fmt: skip
+def correlation_with_interval(
+    x: Sequence[float],
+    y: Sequence[float],
+    kind: str = "spearman",
+    *,
+    level: float = 0.95,
+    method: str = "bootstrap",
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
     """Correlation of pairs, kind "pearson", "spearman" or "kendall"; pairs with a NaN are left out.
 
     The interval is of "bootstrap" percentiles, or "fisher": normal in artanh(r), which needs five points.

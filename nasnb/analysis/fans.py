@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
-from nasnb.mixes import PartialFan, RandomFan
-from nasnb.networks import Cell, FanOut, Network, Routed, Weights
-from nasnb.ops import Source
+from nasnb.supernet.network import Cell, FanOut, Network, Routed, Weights
+from nasnb.supernet.operations import Source
+from nasnb.supernet.partial_channels import PartialFan, RandomFan
 
 
 class Place(NamedTuple):
@@ -38,8 +38,9 @@ class Fan:
     edges: tuple[Edge, ...]
     module: FanOut
 
-    def candidates(self, state: Tensor, *, ops: Collection[str] | None = None,
-                   rows: Collection[int] | None = None) -> dict[tuple[int, str], Tensor]:  # fmt: skip
+    def candidates(
+        self, state: Tensor, *, ops: Collection[str] | None = None, rows: Collection[int] | None = None
+    ) -> dict[tuple[int, str], Tensor]:
         """{(row, operation): its own output, after its BatchNorm and not weighed}; all of them, or some.
 
         `none` makes nothing and is never among them. Operations without weights of their own give all edges one map.
@@ -97,8 +98,9 @@ def _kinds(net: Network) -> str:
     return ", ".join(sorted({type(block).__name__ for block in net.blocks}))
 
 
-def places(net: Network, *, group: str | None = None, block: int | None = None,
-           rows: Sequence[int] | None = None) -> list[Place]:  # fmt: skip
+def places(
+    net: Network, *, group: str | None = None, block: int | None = None, rows: Sequence[int] | None = None
+) -> list[Place]:
     """All edges of all cells, or of those of one type, one cell or some rows of alpha; by cell, then by row."""
     return sorted(
         Place(fan.block, row)

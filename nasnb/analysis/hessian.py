@@ -10,7 +10,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-from nasnb import measure
+from nasnb import evaluation
 from nasnb.search.state import Batch, SearchState
 
 
@@ -29,8 +29,15 @@ def alpha_hessian(state: SearchState, batches: Iterable[Batch], *, weight_decay:
     return (hessian + hessian.T) / 2 + weight_decay * np.eye(len(hessian))
 
 
-def dominant_eigenvalue(state: SearchState, batches: Iterable[Batch], *, method: str = "lanczos",
-                        weight_decay: float = 0.0, tolerance: float = 1e-4, vectors: int = 20) -> float:  # fmt: skip
+def dominant_eigenvalue(
+    state: SearchState,
+    batches: Iterable[Batch],
+    *,
+    method: str = "lanczos",
+    weight_decay: float = 0.0,
+    tolerance: float = 1e-4,
+    vectors: int = 20,
+) -> float:
     """The largest eigenvalue of `alpha_hessian`, "exact" or by "lanczos", which takes a few tens of products only.
 
     There are as many products as Lanczos `vectors` before the first look at the tolerance; few do where it is rough.
@@ -77,7 +84,7 @@ def _only_alpha(state: SearchState):
     learns = [parameter.requires_grad for parameter in state.net.parameters()]
     state.net.requires_grad_(False)
     try:
-        with measure.statistics(state.net, "batch"):
+        with evaluation.statistics(state.net, "batch"):
             yield
     finally:
         for parameter, flag in zip(state.net.parameters(), learns, strict=True):

@@ -45,8 +45,9 @@ def read_search(path: str | Path) -> pd.DataFrame:
         if start := _EPOCH.match(message):
             epochs.append({"epoch": int(start[1]), "lr": float(start[2])})
         elif both := _BOTH.match(message):
-            epochs.append({"epoch": int(both[1]) - 1, "train_accuracy": float(both[2]),
-                           "valid_accuracy": float(both[3])})  # fmt: skip
+            epochs.append(
+                {"epoch": int(both[1]) - 1, "train_accuracy": float(both[2]), "valid_accuracy": float(both[3])}
+            )
         elif (accuracy := _ACCURACY.match(message)) and epochs:
             epochs[-1][f"{accuracy[1]}_accuracy"] = float(accuracy[2])
         elif message.startswith("genotype = ") and epochs:
@@ -99,8 +100,9 @@ def moving_average(values: Sequence[float], window: int = 5) -> np.ndarray:
     return np.array([values[max(0, i - reach) : i + reach + 1].mean() for i in range(len(values))])
 
 
-def stopping_record(values: Sequence[float], *, ratio: float = 1.3, lag: int = 4, first: int = 5,
-                    window: int = 5) -> int | None:  # fmt: skip
+def stopping_record(
+    values: Sequence[float], *, ratio: float = 1.3, lag: int = 4, first: int = 5, window: int = 5
+) -> int | None:
     """The first record whose moving average exceeds that of `lag` records ago `ratio` times; None if none does.
 
     RobustDARTS' early stopping: the architecture is then that of `lag` records ago.

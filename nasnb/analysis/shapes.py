@@ -8,11 +8,11 @@ from itertools import combinations, pairwise
 import numpy as np
 import pandas as pd
 
-from nasnb.analysis.dominance import is_convolution
+from nasnb.analysis.darts.dominance import is_convolution
 from nasnb.analysis.fans import fans_of
 from nasnb.architecture import Edge, Genotype
-from nasnb.networks import Network
 from nasnb.spaces.hypercuboid import Stage
+from nasnb.supernet.network import Network
 
 
 def cell_depth(genotype: Genotype, group: str = "normal") -> int:

@@ -45,10 +45,7 @@ class Archive(NamedTuple):
 
 ARCHIVES = {
     "cifar10": Archive(
-        "CIFAR10",
-        "cifar-10-batches-py",
-        (0.49139968, 0.48215827, 0.44653124),
-        (0.24703233, 0.24348505, 0.26158768),
+        "CIFAR10", "cifar-10-batches-py", (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
     ),
     "cifar100": Archive("CIFAR100", "cifar-100-python", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     # the 73,257 images of its train split, without "extra", as the NAS papers

@@ -47,7 +47,7 @@ _CIFAR10 = """
 """
 
 
-class Step(NamedTuple):
+class PolicyStep(NamedTuple):
     op: str
     chance: float
     level: int
@@ -60,9 +60,9 @@ class Action(NamedTuple):
     part: float
 
 
-def _parsed(table: str) -> list[tuple[Step, Step]]:
+def _parsed(table: str) -> list[tuple[PolicyStep, PolicyStep]]:
     words = table.split()
-    steps = [Step(words[i], int(words[i + 1]) / 10, int(words[i + 2])) for i in range(0, len(words), 3)]
+    steps = [PolicyStep(words[i], int(words[i + 1]) / 10, int(words[i + 2])) for i in range(0, len(words), 3)]
     return list(zip(steps[::2], steps[1::2], strict=True))
 
 
@@ -111,7 +111,7 @@ def chosen_actions(name: str, draws: Tensor) -> list[tuple[list[Action], Tensor]
     return result
 
 
-def _action(step: Step, sign: int) -> Action:
+def _action(step: PolicyStep, sign: int) -> Action:
     return Action(step.op, (sign if step.op in SIGNED else 1) * step.level / 9)
 
 

@@ -17,8 +17,14 @@ _DARKEST = 0.85  # of the colour scale: numbers stay legible on every cell
 _ROW = 0.42  # inches
 
 
-def plot_measures(means: pd.DataFrame, spreads: pd.DataFrame, *, titles: Mapping[str, str] | None = None,
-                  undefined: str = "not\ndefined", ax: Axes | None = None) -> Axes:  # fmt: skip
+def plot_measures(
+    means: pd.DataFrame,
+    spreads: pd.DataFrame,
+    *,
+    titles: Mapping[str, str] | None = None,
+    undefined: str = "not\ndefined",
+    ax: Axes | None = None,
+) -> Axes:
     """A line per method, a column per measure: the mean with its standard deviation below, if there is one.
 
     Every column goes from its smallest number (pale) to its largest (dark). NaN is written as `undefined`.
@@ -48,8 +54,10 @@ def plot_measures(means: pd.DataFrame, spreads: pd.DataFrame, *, titles: Mapping
 
 def in_unit_range(grid: np.ndarray) -> np.ndarray:
     """Each column from 0 (its smallest) to 1 (its largest); a half where all are the same; NaN stays."""
-    low, high = (function(grid, axis=0, initial=start, where=np.isfinite(grid))
-                 for function, start in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
+    low, high = (
+        function(grid, axis=0, initial=start, where=np.isfinite(grid))
+        for function, start in ((np.min, np.inf), (np.max, -np.inf))
+    )
     reach = np.where(high > low, high - low, 1.0)
     return np.where(np.isfinite(grid), np.where(high > low, (grid - low) / reach, 0.5), np.nan)
 

@@ -12,8 +12,15 @@ from nasnb.plots.curves import plot_band
 from nasnb.plots.style import SERIES, SERIES_MARKERS, WIDTH, hide_rest
 
 
-def plot_bands(table: pd.DataFrame, panels: Mapping[str, str], *, by: str, columns: int = 2,
-               height: float = 2.6, log: tuple[str, ...] = ()) -> Figure:  # fmt: skip
+def plot_bands(
+    table: pd.DataFrame,
+    panels: Mapping[str, str],
+    *,
+    by: str,
+    columns: int = 2,
+    height: float = 2.6,
+    log: tuple[str, ...] = (),
+) -> Figure:
     """One panel per column of `panels`, {column: axis label}; one line per value of `by`, with one sd as a band.
 
     Rows with the same `epoch` and value of `by` are runs of one group; `log` names the columns on a logarithmic axis.

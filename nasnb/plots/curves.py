@@ -112,9 +112,17 @@ def plot_skip_dominance(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def plot_points_with_spread(table: pd.DataFrame, *, x: str, y: str, label: str, order: Sequence[str] | None = None,
-                            published: Mapping[str, float] | None = None, log: bool = False,
-                            ax: Axes | None = None) -> Figure:  # fmt: skip
+def plot_points_with_spread(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    label: str,
+    order: Sequence[str] | None = None,
+    published: Mapping[str, float] | None = None,
+    log: bool = False,
+    ax: Axes | None = None,
+) -> Figure:
     """Every value of `y` as a point, by category `x`, with mean ± one sd beside it; published values as diamonds."""
     fig, ax = (ax.figure, ax) if ax is not None else plt.subplots(figsize=(WIDTH, 3.2))
     names = list(order or dict.fromkeys(table[x]))
@@ -144,15 +152,22 @@ def plot_schedule(curves: Mapping[str, Sequence[float]], *, label: str = "learni
     for ax, scale in zip(axes, ("linear", "log"), strict=True):
         for i, (name, values) in enumerate(curves.items()):
             every = max(1, len(values) // 6)
-            ax.plot(range(len(values)), values, label=name, color=SERIES[i % len(SERIES)],
-                    marker=SERIES_MARKERS[i % len(SERIES_MARKERS)], markevery=every)  # fmt: skip
+            ax.plot(
+                range(len(values)),
+                values,
+                label=name,
+                color=SERIES[i % len(SERIES)],
+                marker=SERIES_MARKERS[i % len(SERIES_MARKERS)],
+                markevery=every,
+            )
         ax.set(xlabel="epoch", ylabel=label, yscale=scale)
     axes[0].legend()
     return fig
 
 
-def plot_published_vs_measured(table: pd.DataFrame, *, x: str, y: str, name: str, origin: str,
-                               xlabel: str, ylabel: str, log_x: bool = False) -> Figure:  # fmt: skip
+def plot_published_vs_measured(
+    table: pd.DataFrame, *, x: str, y: str, name: str, origin: str, xlabel: str, ylabel: str, log_x: bool = False
+) -> Figure:
     """Points by origin ("published", or a scale of ours), with names, e.g. error against parameters."""
     fig, ax = plt.subplots(figsize=(WIDTH, 4.2))
     for i, (kind, rows) in enumerate(table.groupby(origin, sort=False)):
@@ -163,8 +178,9 @@ def plot_published_vs_measured(table: pd.DataFrame, *, x: str, y: str, name: str
     return fig
 
 
-def plot_landscape(table: pd.DataFrame, *, x: str, y: str, origin: str, order: Sequence[str], background: str,
-                   xlabel: str, ylabel: str) -> Axes:  # fmt: skip
+def plot_landscape(
+    table: pd.DataFrame, *, x: str, y: str, origin: str, order: Sequence[str], background: str, xlabel: str, ylabel: str
+) -> Axes:
     """Points by origin, coloured by place in `order`, e.g. error against cost; those of `background` grey, behind."""
     _, ax = plt.subplots(figsize=(WIDTH, 4.2))
     behind = table[table[origin] == background]
@@ -185,8 +201,9 @@ def plot_landscape(table: pd.DataFrame, *, x: str, y: str, origin: str, order: S
     return ax
 
 
-def plot_small_multiples(table: pd.DataFrame, *, by: str, draw: Callable[[pd.DataFrame, Axes], None],
-                         columns: int = 3, height: float = 2.2) -> Figure:  # fmt: skip
+def plot_small_multiples(
+    table: pd.DataFrame, *, by: str, draw: Callable[[pd.DataFrame, Axes], None], columns: int = 3, height: float = 2.2
+) -> Figure:
     """One panel per value of `by`, drawn by `draw(rows, ax)`, with shared axes."""
     groups = list(table.groupby(by, sort=False))
     rows = -(-len(groups) // columns)

@@ -42,18 +42,20 @@ def draw_ridges(ax: Axes, values_by_group: Mapping[str, Sequence[float]], *, log
     return counts
 
 
-def plot_scatter_with_correlation(x: Sequence[float], y: Sequence[float], *, groups: Sequence[str] | None = None,
-                                  labels: Sequence[str] | None = None, text: str | None = None,
-                                  line: tuple[float, float] | None = None, xlabel: str, ylabel: str,
-                                  ax: Axes | None = None) -> Axes:  # fmt: skip
+def plot_scatter_with_correlation(
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    groups: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    text: str | None = None,
+    line: tuple[float, float] | None = None,
+    xlabel: str,
+    ylabel: str,
+    ax: Axes | None = None,
+) -> Axes:
     """Points by group, perhaps named one by one; `text` states the correlation, `line` is (slope, intercept)."""
-    points = pd.DataFrame(
-        {
-            "x": x,
-            "y": y,
-            "group": "" if groups is None else groups,
-        }
-    )
+    points = pd.DataFrame({"x": x, "y": y, "group": "" if groups is None else groups})
     ax = ax or plt.subplots(figsize=(WIDTH, 4.2))[1]
     if line is not None:
         middle = points.x.mean()  # a point far from the others would widen the axes
@@ -72,9 +74,17 @@ def plot_scatter_with_correlation(x: Sequence[float], y: Sequence[float], *, gro
     return ax
 
 
-def plot_paired_bars(table: pd.DataFrame, *, x: str, y: str, hue: str, error: str | None = None, label: str,
-                     published: Mapping[tuple[str, str], float] | None = None,
-                     ax: Axes | None = None) -> Axes:  # fmt: skip
+def plot_paired_bars(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    hue: str,
+    error: str | None = None,
+    label: str,
+    published: Mapping[tuple[str, str], float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Bars of `y` in groups `x`, one colour per `hue`, whiskers of length `error`; published values as diamonds.
 
     Every pair (x, hue) has at most one row, whose value is written over the bar. Keys of `published`: (x, hue), both

@@ -16,9 +16,17 @@ _CELL = 0.36, 0.27  # inches: least width of a cell that holds a number of four 
 _NUMBER = 8  # points
 
 
-def plot_matrix(values: np.ndarray, labels: Sequence[str], *, columns: Sequence[str] | None = None,
-                ax: Axes | None = None, vmin: float = -1, vmax: float = 1, label: str = "correlation",
-                sequential: bool = False) -> Axes:  # fmt: skip
+def plot_matrix(
+    values: np.ndarray,
+    labels: Sequence[str],
+    *,
+    columns: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    vmin: float = -1,
+    vmax: float = 1,
+    label: str = "correlation",
+    sequential: bool = False,
+) -> Axes:
     """A square (labels, labels) or (labels, columns) of numbers; NaN stays blank.
 
     Red and blue part at 0, whatever the two ends; `sequential` instead goes from pale at `vmin` to dark at `vmax`.
@@ -26,8 +34,15 @@ def plot_matrix(values: np.ndarray, labels: Sequence[str], *, columns: Sequence[
     return _single(values, labels, columns, ax=ax, scale=_Scale(vmin, vmax, sequential), label=label)
 
 
-def plot_matrices(values: Mapping[str, np.ndarray], labels: Sequence[str], *, vmin: float = -1, vmax: float = 1,
-                  label: str = "correlation", sequential: bool = False) -> Figure:  # fmt: skip
+def plot_matrices(
+    values: Mapping[str, np.ndarray],
+    labels: Sequence[str],
+    *,
+    vmin: float = -1,
+    vmax: float = 1,
+    label: str = "correlation",
+    sequential: bool = False,
+) -> Figure:
     """One square (labels, labels) per title, side by side as far as the numbers fit, with one colour scale."""
     side = len(labels)
     per_row = int(np.clip((WIDTH - 1.9) // (_CELL[0] * side), 1, len(values)))
@@ -43,8 +58,14 @@ def plot_matrices(values: Mapping[str, np.ndarray], labels: Sequence[str], *, vm
     return fig
 
 
-def plot_alpha_heatmap(weights: np.ndarray, edges: Sequence[Edge], *, ax: Axes | None = None,
-                       label: str = "mixing weight", highest: float | None = None) -> Axes:  # fmt: skip
+def plot_alpha_heatmap(
+    weights: np.ndarray,
+    edges: Sequence[Edge],
+    *,
+    ax: Axes | None = None,
+    label: str = "mixing weight",
+    highest: float | None = None,
+) -> Axes:
     """Weights (edges, ops) with a row per edge and a column per operation; what is no candidate stays blank.
 
     The colours end at the `highest` weight: the largest one here, if None.
@@ -61,8 +82,9 @@ def plot_alpha_heatmap(weights: np.ndarray, edges: Sequence[Edge], *, ax: Axes |
     return ax
 
 
-def plot_dendrogram(linkage: np.ndarray, labels: Sequence[str], *, threshold: float, ax: Axes | None = None,
-                    label: str = "distance") -> Axes:  # fmt: skip
+def plot_dendrogram(
+    linkage: np.ndarray, labels: Sequence[str], *, threshold: float, ax: Axes | None = None, label: str = "distance"
+) -> Axes:
     """The tree of a hierarchical clustering, (n - 1, 4) as scipy gives it; one colour per group below `threshold`."""
     from scipy.cluster.hierarchy import dendrogram  # half a second that no other figure needs
 
@@ -108,8 +130,15 @@ def ink_on(colour: tuple[float, ...]) -> str:
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else CARD
 
 
-def _single(values: np.ndarray, labels: Sequence[str], columns: Sequence[str] | None, *, ax: Axes | None,
-            scale: _Scale, label: str) -> Axes:  # fmt: skip
+def _single(
+    values: np.ndarray,
+    labels: Sequence[str],
+    columns: Sequence[str] | None,
+    *,
+    ax: Axes | None,
+    scale: _Scale,
+    label: str,
+) -> Axes:
     columns = labels if columns is None else columns
     grid = _checked(values, labels, columns)
     if ax is None:

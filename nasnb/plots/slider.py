@@ -24,8 +24,14 @@ _MOVE = (
 )
 
 
-def slider(frames: Sequence[Figure], labels: Sequence[str], *, alt: str, caption: str | None = None,
-           data: pd.DataFrame | None = None) -> None:  # fmt: skip
+def slider(
+    frames: Sequence[Figure],
+    labels: Sequence[str],
+    *,
+    alt: str,
+    caption: str | None = None,
+    data: pd.DataFrame | None = None,
+) -> None:
     """Display one frame at a time, and a slider that says which by its label; the last one shows first.
 
     Without JavaScript the last frame stays. Raises ValueError unless there is one label per frame, and for an alt text
@@ -38,8 +44,13 @@ def slider(frames: Sequence[Figure], labels: Sequence[str], *, alt: str, caption
         plt.close(figure)
 
 
-def slider_html(frames: Sequence[Figure], labels: Sequence[str], alt: str, caption: str | None = None,
-                data: pd.DataFrame | None = None) -> str:  # fmt: skip
+def slider_html(
+    frames: Sequence[Figure],
+    labels: Sequence[str],
+    alt: str,
+    caption: str | None = None,
+    data: pd.DataFrame | None = None,
+) -> str:
     """What `slider` displays."""
     if len(frames) != len(labels) or not frames:
         raise ValueError(f"{len(frames)} frames and {len(labels)} labels; give one label per frame")
@@ -55,8 +66,9 @@ def slider_html(frames: Sequence[Figure], labels: Sequence[str], alt: str, capti
     return framed(control + stack, note_html(caption, data, alt))
 
 
-def draw_weights_and_cell(weights: np.ndarray, edges: Sequence[Edge], genotype: Genotype, group: str, *,
-                          highest: float) -> Figure:  # fmt: skip
+def draw_weights_and_cell(
+    weights: np.ndarray, edges: Sequence[Edge], genotype: Genotype, group: str, *, highest: float
+) -> Figure:
     """The mixing weights of one epoch (edges, ops), up to `highest` on the colour scale, and the cell they give."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 7.4), height_ratios=(1.15, 1))
     plot_alpha_heatmap(weights, edges, ax=above, highest=highest)

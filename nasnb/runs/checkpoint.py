@@ -35,7 +35,7 @@ def save(folder: Path, content: dict[str, Any], *, epoch: int, step: int) -> Pat
     return path
 
 
-def load(folder: Path, *, name: str, device: torch.device) -> dict[str, Any] | None:
+def load_checkpoint(folder: Path, *, name: str, device: torch.device) -> dict[str, Any] | None:
     """The newest whole checkpoint of the run `name`, or None; warns of every damaged one that it passes over.
 
     What was saved from a graphics card comes to `device`; what was on the CPU stays there.

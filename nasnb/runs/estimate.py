@@ -54,4 +54,4 @@ class Timer:
         peak = peak_memory(self.device)
         memory = f", {size(peak)} of memory" if peak else ""
         return (f"{self.name}: about {duration(seconds * self.steps)} for {self.steps} steps of "
-                f"{1000 * seconds:.0f} ms{memory}; validation and analyses come on top")  # fmt: skip
+                f"{1000 * seconds:.0f} ms{memory}; validation and analyses come on top")

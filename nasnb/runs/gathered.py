@@ -127,4 +127,4 @@ def _line(what: str, group: list[_Run], method: str, metric: str, values: list[f
     record, series = group[0].record, pd.Series(values)
     best = series.max() if metric == SUPERNET else series.min()
     return (what, method, record["dataset"], record["epochs"], metric, len(series), series.mean(), series.std(), best,
-            protocol)  # fmt: skip
+            protocol)

@@ -121,6 +121,6 @@ def folder_name(identity: Mapping[str, Any]) -> str:
     """`search-darts-1st-fashion-sample-seed0-<digest>`: enough to read, and a digest of all that counts."""
     seed = (identity.get("config") or {}).get("seed")
     parts = [identity["kind"], identity["method"], (identity.get("data") or {}).get("name"),
-             None if seed is None else f"seed{seed}"]  # fmt: skip
+             None if seed is None else f"seed{seed}"]
     words = [re.sub(r"[^a-z0-9.]+", "-", str(part).lower()).strip("-.") for part in parts if part]
     return "-".join([*filter(None, words), digest(identity)])

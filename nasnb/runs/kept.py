@@ -26,7 +26,7 @@ class Kept(NamedTuple):
 
 
 def keep(name: str, svg: str, table: pd.DataFrame, record: Mapping[str, Any], *,
-         figures_dir: str | Path = "figures") -> None:  # fmt: skip
+         figures_dir: str | Path = "figures") -> None:
     """Write `name`.svg, .csv and .json. Raises ValueError for a record without one of `PARTS`."""
     missing = [part for part in PARTS if part not in record]
     if missing:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nasnb.distributed import first_alone
+from nasnb.device.distributed import first_alone
 from nasnb.runs.files import locked, read_arrays, read_json, runs_folder, sweep, write_arrays, write_json
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import duration, say
@@ -20,7 +20,7 @@ from nasnb.runs.record import new_record, now, peak_memory, version
 
 
 def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]], *,
-             runs_dir: str | Path) -> dict[str, Any]:  # fmt: skip
+             runs_dir: str | Path) -> dict[str, Any]:
     """What `compute()` returns, from the folder that `kind` and `facts` name if it was computed before.
 
     `facts` must say all that the result depends on (a run's name, numbers, a `method`, parts of it). Values may be
@@ -77,7 +77,7 @@ def _compute(folder: Path, record: dict[str, Any], compute: Callable[[], Mapping
         seconds = time.monotonic() - began
         device = torch.device(record["device_kind"])
         record |= {"ended": now(), "seconds": round(seconds, 3), "device_hours": round(seconds / 3600, 6),
-                   "peak_memory_bytes": peak_memory(device)}  # fmt: skip
+                   "peak_memory_bytes": peak_memory(device)}
         write_json(folder / "record.json", record)
 
 

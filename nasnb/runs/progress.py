@@ -32,7 +32,7 @@ class Progress:
         self.notes: dict[str, object] = {}
         self.file = _Output() if in_notebook() else sys.stderr
         self.bar = tqdm(total=total, initial=done, desc=label, file=self.file, ncols=WIDTH, mininterval=0.5,
-                        leave=False, unit="step")  # fmt: skip
+                        leave=False, unit="step")
 
     def advance(self) -> None:
         """One step done."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from nasnb.distributed import is_shared, n_processes
+from nasnb.device.distributed import is_shared, n_processes
 
 SCHEMA_VERSION = 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasnb.config import SearchConfig, TrainConfig, to_dict
-from nasnb.distributed import any_says, first_says, rank
+from nasnb.device.distributed import any_says, first_says, rank
 from nasnb.runs import checkpoint
 from nasnb.runs.estimate import Timer, is_estimate_only
 from nasnb.runs.files import locked, read_json, runs_folder
@@ -27,7 +27,7 @@ class Run:
     """
 
     def __init__(self, kind: str, *, method: str, config: SearchConfig | TrainConfig, data: Any,
-                 runs_dir: str | Path, facts: Mapping[str, Any]):  # fmt: skip
+                 runs_dir: str | Path, facts: Mapping[str, Any]):
         self.identity = {
             "kind": kind,
             "method": method,
@@ -87,11 +87,11 @@ class Run:
             pass
 
     def _follow(self, task: Task) -> None:
-        """Take the same steps as process 0 (see nasnb.distributed), which alone writes."""
+        """Take the same steps as process 0 (see nasnb.device.distributed), which alone writes."""
         state = task.begin()
         if not first_says(None):
             first_says(None)  # the checkpoints are in order
-            saved = checkpoint.load(self.folder, name=self.name, device=self.device)
+            saved = checkpoint.load_checkpoint(self.folder, name=self.name, device=self.device)
             if saved:
                 restore(state, saved, self.folder)
             with held_back() as pending:
@@ -100,7 +100,7 @@ class Run:
         first_says(None)
 
     def _rebuild(self, task: Task) -> Any:
-        saved = checkpoint.load(self.folder, name=self.name, device=self.device)
+        saved = checkpoint.load_checkpoint(self.folder, name=self.name, device=self.device)
         if saved is None:
             raise FileNotFoundError(f"{self.folder} has no whole checkpoint: remove the folder and run again")
         state = task.begin()

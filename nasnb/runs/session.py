@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nasnb.distributed import any_says, first_says, n_processes
+from nasnb.device.distributed import any_says, first_says, n_processes
 from nasnb.runs import checkpoint
 from nasnb.runs.files import sweep, write_json
 from nasnb.runs.progress import Progress, duration, size
@@ -42,7 +42,7 @@ class Session:
     def __init__(self, run: Any, task: Task, state: Any, *, pending: Pending, save_every: float):
         self.run, self.task, self.state, self.pending, self.save_every = run, task, state, pending, save_every
         sweep(run.folder)
-        saved = checkpoint.load(run.folder, name=run.name, device=run.device)
+        saved = checkpoint.load_checkpoint(run.folder, name=run.name, device=run.device)
         first_says(None)  # the others may read the checkpoint now
         self.history = restore(state, saved, run.folder) if saved else History.empty()
         self.record = self._first_record(resumed=saved is not None)
@@ -53,7 +53,7 @@ class Session:
         self.saving = 0.0  # seconds that the last save took
         steps = task.steps_per_epoch(state)
         self.progress = Progress(total=task.n_epochs * steps, done=len(self.history.rows) * steps + state.step,
-                                 label=f"{run.identity['kind']} {run.identity['method']}")  # fmt: skip
+                                 label=f"{run.identity['kind']} {run.identity['method']}")
 
     def _first_record(self, *, resumed: bool) -> dict[str, Any]:
         run = self.run
@@ -147,7 +147,7 @@ class Session:
         self.progress.end(f"{self.run.name}: stopped in epoch {len(self.history.rows) + 1}; run again, it {how}")
         try:
             self._write_record(state="interrupted" if interrupted else "failed", ended=now(),
-                               error=None if interrupted else f"{type(error).__name__}: {error}")  # fmt: skip
+                               error=None if interrupted else f"{type(error).__name__}: {error}")
         except OSError as unwritten:  # it must not hide what went wrong first
             error.add_note(str(unwritten))
 
@@ -164,4 +164,4 @@ def restore(state: Any, saved: dict[str, Any], folder: Path) -> History:
         return History.from_state_dict(saved["history"])
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise RuntimeError(f"the checkpoint in {folder} does not fit this code: remove the folder to begin anew, or go "
-                           f"back to the code that wrote it ({error})") from error  # fmt: skip
+                           f"back to the code that wrote it ({error})") from error

@@ -47,8 +47,15 @@ def undecided(state: SearchState, group: str) -> list[int]:
 # --- SGAS ----------------------------------------------------------------------------------------------------------
 
 
-def greedy(*, first: int = 10, interval: int = 5, criterion: int = 1, history: int = 4, batch_growth: int = 8,
-           choose: Choose | None = None) -> Hook:  # fmt: skip
+def greedy(
+    *,
+    first: int = 10,
+    interval: int = 5,
+    criterion: int = 1,
+    history: int = 4,
+    batch_growth: int = 8,
+    choose: Choose | None = None,
+) -> Hook:
     """SGAS: after `first` epochs and then every `interval` (times the config's pace), the surest edge is decided.
 
     Criterion 1 is importance times certainty, criterion 2 times the stability over `history` epochs as well. A node

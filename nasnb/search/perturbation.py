@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from nasnb.config import SearchConfig
-from nasnb.measure import Score
+from nasnb.evaluation import Score
 from nasnb.randomness import generator
 from nasnb.schedules import cosine
 from nasnb.search.decisions import candidates, kept_edges
@@ -23,7 +23,7 @@ TOPOLOGIES = ("one_round", "greedy_code", "greedy_cumulative", "magnitude")
 Select = Callable[..., Phase]  # select(method, config) -> Phase
 
 
-class Task(NamedTuple):
+class Decision(NamedTuple):
     """One decision to make: the operation of an edge, or the edges that a node keeps."""
 
     kind: str  # "op" or "node"
@@ -31,9 +31,17 @@ class Task(NamedTuple):
     index: int  # of the edge, or of the node's state
 
 
-def perturbation(*, criterion: str = "accuracy", topology: str = "one_round", interval: int = 5, lr: float = 0.0025,
-                 lr_min: float | None = None, tune_alpha: bool = True, joint: bool = True,
-                 how: Evaluation = Evaluation()) -> Select:  # fmt: skip
+def perturbation(
+    *,
+    criterion: str = "accuracy",
+    topology: str = "one_round",
+    interval: int = 5,
+    lr: float = 0.0025,
+    lr_min: float | None = None,
+    tune_alpha: bool = True,
+    joint: bool = True,
+    how: Evaluation = Evaluation(),
+) -> Select:
     """Algorithm 1 of DARTS-PT, continuing the searched supernet for `interval` epochs (times the pace) per decision.
 
     `criterion`: what an operation is judged by once it is masked; "magnitude" takes the largest alpha instead (PT-Mag).
@@ -46,8 +54,8 @@ def perturbation(*, criterion: str = "accuracy", topology: str = "one_round", in
             raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
 
     def select(method, config: SearchConfig) -> Phase:
-        rounds = plan(method.space, config.seed, joint=joint)
-        n_nodes = sum(tasks[0].kind == "node" for tasks in rounds)
+        rounds = decision_order(method.space, config.seed, joint=joint)
+        n_nodes = sum(decisions[0].kind == "node" for decisions in rounds)
         when, total = timetable(len(rounds) - n_nodes, n_nodes, round(interval * config.pace))
         start = config.epochs
 
@@ -55,8 +63,8 @@ def perturbation(*, criterion: str = "accuracy", topology: str = "one_round", in
             done = state.stage_epoch - start
             if done == 0:  # fresh momentum; alpha's optimiser goes on
                 state.weight_optimizer = sgd(state.net, config)
-            for tasks in [tasks for tasks, epoch in zip(rounds, when, strict=True) if epoch == done]:
-                _decide_all(state, tasks, criterion=criterion, topology=topology, how=how)
+            for decisions in [decisions for decisions, epoch in zip(rounds, when, strict=True) if epoch == done]:
+                _decide_all(state, decisions, criterion=criterion, topology=topology, how=how)
 
         def rate(epoch: int) -> float:
             return lr if lr_min is None else cosine(epoch - start, total, lr, lr_min)
@@ -67,18 +75,18 @@ def perturbation(*, criterion: str = "accuracy", topology: str = "one_round", in
     return select
 
 
-def plan(space, seed: int, *, joint: bool = True) -> list[list[Task]]:
+def decision_order(space, seed: int, *, joint: bool = True) -> list[list[Decision]]:
     """The rounds of decisions: all operations in random order of the edges, then all nodes that must lose edges."""
     ops, nodes, kept = [], [], kept_edges(space)
     for i, (group, edges) in enumerate(space.choices.groups.items()):
         targets = [edge.target for edge in edges]
         crowded = sorted({node for node in targets if targets.count(node) > kept[group][node]})
-        ops.append([Task("op", group, edge) for edge in _shuffled(range(len(edges)), seed, "edges", i)])
-        nodes.append([Task("node", group, node) for node in _shuffled(crowded, seed, "nodes", i)])
+        ops.append([Decision("op", group, edge) for edge in _shuffled(range(len(edges)), seed, "edges", i)])
+        nodes.append([Decision("node", group, node) for node in _shuffled(crowded, seed, "nodes", i)])
     if joint:
-        return [list(tasks) for tasks in (*zip(*ops, strict=True), *zip(*nodes, strict=True))]
-    flat = [[task for tasks in part for task in tasks] for part in (ops, nodes)]
-    return [[task] for i, tasks in enumerate(flat) for task in _shuffled(tasks, seed, "rounds", i)]
+        return [list(decisions) for decisions in (*zip(*ops, strict=True), *zip(*nodes, strict=True))]
+    flat = [[decision for decisions in part for decision in decisions] for part in (ops, nodes)]
+    return [[decision] for i, decisions in enumerate(flat) for decision in _shuffled(decisions, seed, "rounds", i)]
 
 
 def _shuffled(items: Sequence, seed: int, what: str, index: int) -> list:
@@ -99,33 +107,38 @@ def timetable(n_ops: int, n_nodes: int, interval: int) -> tuple[list[int], int]:
 # --- decisions -----------------------------------------------------------------------------------------------------
 
 
-def _decide_all(state: SearchState, tasks: Sequence[Task], *, criterion: str, topology: str, how: Evaluation) -> None:
+def _decide_all(
+    state: SearchState, decisions: Sequence[Decision], *, criterion: str, topology: str, how: Evaluation
+) -> None:
     trace = state.extra.setdefault("decisions", [])
-    for task in tasks:
-        if task.kind == "op":
-            trace.append({"epoch": state.epoch, **task._asdict(), **_decide_op(state, task, criterion, how)})
+    for decision in decisions:
+        if decision.kind == "op":
+            trace.append({"epoch": state.epoch, **decision._asdict(), **_decide_op(state, decision, criterion, how)})
         else:
             trace.append(
-                {"epoch": state.epoch, **task._asdict(), **_decide_node(state, task, criterion, topology, how)}
+                {"epoch": state.epoch, **decision._asdict(), **_decide_node(state, decision, criterion, topology, how)}
             )
-    trace[-1]["accuracy_after"] = masked_scores(state, tasks[-1].group, [()], how=how)[0].accuracy
+    trace[-1]["accuracy_after"] = masked_scores(state, decisions[-1].group, [()], how=how)[0].accuracy
 
 
-def _decide_op(state: SearchState, task: Task, criterion: str, how: Evaluation) -> dict:
-    ops, weights = candidates(state.method.space, task.group, task.index), state.weights()[task.group][task.index]
+def _decide_op(state: SearchState, decision: Decision, criterion: str, how: Evaluation) -> dict:
+    ops, weights = (
+        candidates(state.method.space, decision.group, decision.index),
+        state.weights()[decision.group][decision.index],
+    )
     largest = max(ops, key=lambda op: weights[op].item())  # the first wins ties, here and below
     scores: dict[int, Score] = {}
     if criterion == "magnitude" or len(ops) == 1:
         chosen = largest
     else:
-        scores = operation_strengths(state, task.group, task.index, candidates=ops, how=how)
+        scores = operation_strengths(state, decision.group, decision.index, candidates=ops, how=how)
         chosen = weakest(scores, criterion)
-    state.relaxation.decide(task.group, task.index, chosen)
+    state.relaxation.decide(decision.group, decision.index, chosen)
     return {"op": chosen, "largest_alpha": largest, "weight": weights[chosen].item(), "without": _plain(scores)}
 
 
-def _decide_node(state: SearchState, task: Task, criterion: str, topology: str, how: Evaluation) -> dict:
-    space, (_, group, node) = state.method.space, task
+def _decide_node(state: SearchState, decision: Decision, criterion: str, topology: str, how: Evaluation) -> dict:
+    space, (_, group, node) = state.method.space, decision
     incoming = [i for i, edge in enumerate(space.choices.groups[group]) if edge.target == node]
     n_kept, scores = kept_edges(space)[group][node], {}
 
@@ -160,8 +173,9 @@ def strongest_edges(scores: dict[int, Score], n_kept: int, criterion: str = "acc
     return sorted(sorted(scores), key=lambda edge: _missed(scores[edge], criterion))[:n_kept]
 
 
-def eliminated(edges: Sequence[int], n_kept: int, measure: Callable, criterion: str = "accuracy", *,
-               cumulative: bool) -> list[int]:  # fmt: skip
+def eliminated(
+    edges: Sequence[int], n_kept: int, measure: Callable, criterion: str = "accuracy", *, cumulative: bool
+) -> list[int]:
     """What is left after removing, round by round, the edge that is missed least; the last loses ties.
 
     `measure(edges, masked, draw)` scores the supernet without each. The official code forgets in every round what it

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from nasnb.networks import Cell, FanOut
-from nasnb.ops import SepConv
 from nasnb.search.phase import Hook
 from nasnb.search.state import SearchState
 from nasnb.spectral import stacked_stable_ranks
+from nasnb.supernet.network import Cell, FanOut
+from nasnb.supernet.operations import SepConv
 
 OPTIONS = {"of": ("operator", "kernel"), "shape_rule": ("true", "published_code")}
 
@@ -26,8 +26,9 @@ def minimum_stable_rank(*, of: str = "operator", shape_rule: str = "true") -> Ca
     return score
 
 
-def maximum_stable_rank(*, of: str = "operator", shape_rule: str = "true", keep_edges: bool = False,
-                        ) -> Callable[[SearchState], dict]:  # fmt: skip
+def maximum_stable_rank(
+    *, of: str = "operator", shape_rule: str = "true", keep_edges: bool = False
+) -> Callable[[SearchState], dict]:
     """The ablation of appendix B: the highest rank wins. `keep_edges`: among operations only, edges as the method."""
 
     def score(state: SearchState) -> dict[str, Tensor]:
@@ -61,8 +62,10 @@ def cell_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "t
     for name, value in (("of", of), ("shape_rule", shape_rule)):
         if value not in OPTIONS[name]:
             raise ValueError(f"unknown {name} {value!r}; known: {', '.join(OPTIONS[name])}")
-    return {(group, i): _ranks(cell, state.relaxation.choices.groups[group], size, of=of, shape_rule=shape_rule)
-            for group, i, cell, size in cells_and_sizes(state)}  # fmt: skip
+    return {
+        (group, i): _ranks(cell, state.relaxation.choices.groups[group], size, of=of, shape_rule=shape_rule)
+        for group, i, cell, size in cells_and_sizes(state)
+    }
 
 
 def cells_and_sizes(state: SearchState) -> Iterator[tuple[str, int, Cell, tuple[int, int]]]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from nasnb.relaxation import softmax
 from nasnb.search.state import SearchState
+from nasnb.supernet.relaxation import softmax
 
-Score = Callable[[SearchState], dict[str, Tensor]]
+ScoreRule = Callable[[SearchState], dict[str, Tensor]]
 
 
 def magnitude(state: SearchState) -> dict[str, Tensor]:

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nasnb.config import SearchConfig
-from nasnb.data import Augment, Data, Split, batches, split
-from nasnb.distributed import check_shares, share
-from nasnb.measure import Tally
-from nasnb.networks import Weights
-from nasnb.precision import autocast
+from nasnb.data import Augment, Data, Split, batches, n_batches, split
+from nasnb.device.distributed import check_shares, share
+from nasnb.device.precision import autocast
+from nasnb.evaluation import Tally
 from nasnb.randomness import seeded
-from nasnb.relaxation import Relaxation
+from nasnb.supernet.network import Weights
+from nasnb.supernet.relaxation import Relaxation
 
 Batch = tuple[Tensor, Tensor]
 
@@ -56,6 +56,11 @@ class SearchState:
     def batch_size(self) -> int:
         """That of the config, unless something made it grow (SGAS)."""
         return self.extra.get("batch_size", self.config.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training batches of one pass, the last one possibly smaller."""
+        return n_batches(len(self.train), self.batch_size)
 
     @property
     def lr(self) -> float:
@@ -96,8 +101,17 @@ class SearchState:
         c = self.config
         how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy) if augment else None
         check_shares(len(part), self.batch_size)
-        whole = batches(part, self.batch_size, mean=self.data.mean, std=self.data.std, seed=c.seed, purpose=purpose,
-                        epoch=epoch, augment=how, start=start)  # fmt: skip
+        whole = batches(
+            part,
+            self.batch_size,
+            mean=self.data.mean,
+            std=self.data.std,
+            seed=c.seed,
+            purpose=purpose,
+            epoch=epoch,
+            augment=how,
+            start=start,
+        )
         return map(share, whole)
 
     def state_dict(self) -> dict[str, Any]:
@@ -150,8 +164,10 @@ class SearchState:
 
 def _for_graphs(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """A saved optimiser that counts its steps where this one does: on the host, or on the device for a graph."""
-    groups = [g | {"capturable": own["capturable"]}
-              for g, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)]  # fmt: skip
+    groups = [
+        g | {"capturable": own["capturable"]}
+        for g, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)
+    ]
     return saved | {"param_groups": groups}
 
 
@@ -165,12 +181,28 @@ def begin(method, data: Data, config: SearchConfig) -> SearchState:
     device = data.train.images.device
     stem = {} if config.stem == "cifar" else {"stem": config.stem}
     with seeded(config.seed, "weights"):
-        net = method.space.supernet(channels=config.channels, cells=config.cells, classes=data.n_classes,
-                                    mix=method.mix, image_channels=data.image_size[0], **stem)  # fmt: skip
+        net = method.space.supernet(
+            channels=config.channels,
+            cells=config.cells,
+            classes=data.n_classes,
+            mix=method.mix,
+            image_channels=data.image_size[0],
+            **stem,
+        )
     net = net.to(device, memory_format=torch.channels_last)
     relaxation = Relaxation(method.space.choices, method.relax, std=config.alpha_init_std, seed=config.seed).to(device)
-    return SearchState(method, net, relaxation, sgd(net, config), adam(relaxation, config), config, data, train, valid,
-                       tally=Tally(device))  # fmt: skip
+    return SearchState(
+        method,
+        net,
+        relaxation,
+        sgd(net, config),
+        adam(relaxation, config),
+        config,
+        data,
+        train,
+        valid,
+        tally=Tally(device),
+    )
 
 
 def parts(images: Split, config: SearchConfig) -> tuple[Split, Split]:
@@ -195,5 +227,10 @@ def adam(relaxation: Relaxation, config: SearchConfig) -> torch.optim.Optimizer 
     if not relaxation.rule.learns:
         return None
     on_gpu = next(relaxation.parameters()).is_cuda
-    return torch.optim.Adam(relaxation.parameters(), config.alpha_lr, betas=config.alpha_betas,
-                            weight_decay=config.alpha_weight_decay, capturable=config.capture and on_gpu)  # fmt: skip
+    return torch.optim.Adam(
+        relaxation.parameters(),
+        config.alpha_lr,
+        betas=config.alpha_betas,
+        weight_decay=config.alpha_weight_decay,
+        capturable=config.capture and on_gpu,
+    )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasnb.distributed import average_gradients, averaged
+from nasnb.device.distributed import average_gradients, averaged
 from nasnb.search.state import Batch, SearchState
 
 NextBatch = Callable[[], Batch]

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasnb.fanout import Routed
-from nasnb.measure import Score, Tally, statistics
-from nasnb.networks import Once, each_time
-from nasnb.precision import computing
+from nasnb.device.precision import computing
+from nasnb.evaluation import Score, Tally, statistics
 from nasnb.randomness import reseed, seeded
 from nasnb.search.state import SearchState
+from nasnb.supernet.edges import Routed
+from nasnb.supernet.network import Once, each_time
 
 Mask = Sequence[tuple[int, int | None]]  # closed candidates (edge, op); None closes the whole edge
 
@@ -28,8 +28,14 @@ class Evaluation:
     renormalise: bool = False  # True: the open candidates of an edge share what the masked one weighed
 
 
-def operation_strengths(state: SearchState, group: str, edge: int, *, candidates: Sequence[int] | None = None,
-                        how: Evaluation = Evaluation()) -> dict[int, Score]:  # fmt: skip
+def operation_strengths(
+    state: SearchState,
+    group: str,
+    edge: int,
+    *,
+    candidates: Sequence[int] | None = None,
+    how: Evaluation = Evaluation(),
+) -> dict[int, Score]:
     """{op: score of the supernet without it}, for the open candidates of an edge or some of them.
 
     An operation is masked in all cells of the type at once. The lower the accuracy, the stronger the operation.
@@ -39,8 +45,15 @@ def operation_strengths(state: SearchState, group: str, edge: int, *, candidates
     return dict(zip(ops, masked_scores(state, group, [[(edge, op)] for op in ops], how=how), strict=True))
 
 
-def edge_strengths(state: SearchState, group: str, edges: Sequence[int], *, masked: Sequence[int] = (),
-                   how: Evaluation = Evaluation(), draw: int = 0) -> dict[int, Score]:  # fmt: skip
+def edge_strengths(
+    state: SearchState,
+    group: str,
+    edges: Sequence[int],
+    *,
+    masked: Sequence[int] = (),
+    how: Evaluation = Evaluation(),
+    draw: int = 0,
+) -> dict[int, Score]:
     """{edge: score of the supernet without it}, those `masked` being left out every time.
 
     Another `draw` orders and augments the images anew.
@@ -51,8 +64,9 @@ def edge_strengths(state: SearchState, group: str, edges: Sequence[int], *, mask
 
 
 @torch.no_grad()
-def masked_scores(state: SearchState, group: str, masks: Sequence[Mask], *, how: Evaluation = Evaluation(),
-                  draw: int = 0) -> list[Score]:  # fmt: skip
+def masked_scores(
+    state: SearchState, group: str, masks: Sequence[Mask], *, how: Evaluation = Evaluation(), draw: int = 0
+) -> list[Score]:
     """The supernet's score on the held-out part under each mask, the empty one included.
 
     Batches are the outer loop: of a batch, whatever does not depend on the mask is computed once for all masks.

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Choices, Edge, Genotype, Pick
-from nasnb.fanout import Wiring
-from nasnb.networks import Cell, CifarStem, FullMix, Head, Network, full_mix
-from nasnb.ops import BENCH201_OPS
 from nasnb.spaces.cells import score_rows
+from nasnb.supernet.edges import Wiring
+from nasnb.supernet.network import Cell, CifarStem, FullMix, Head, Network, full_mix
+from nasnb.supernet.operations import BENCH201_OPS
 
 BENCH201_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 OUTPUT = 3  # node 0 is the cell's input, node 3 its output
@@ -35,20 +35,43 @@ class Bench201Space:
         pairs = [(source, target) for target in range(1, OUTPUT + 1) for source in range(target)]
         return Choices({"cell": tuple(Edge(source, target, BENCH201_NAMES) for source, target in pairs)})
 
-    def supernet(self, *, channels: int = 16, cells: int = 5, classes: int, mix: FullMix = full_mix,
-                 image_channels: int = 3) -> Network:  # fmt: skip
+    def supernet(
+        self, *, channels: int = 16, cells: int = 5, classes: int, mix: FullMix = full_mix, image_channels: int = 3
+    ) -> Network:
         """The network in which all candidates compete. `cells` counts those of one stage."""
-        return _stack(self.choices.groups["cell"], mix=mix, channels=channels, cells=cells, classes=classes,
-                      affine=self.affine, image_channels=image_channels)  # fmt: skip
+        return _stack(
+            self.choices.groups["cell"],
+            mix=mix,
+            channels=channels,
+            cells=cells,
+            classes=classes,
+            affine=self.affine,
+            image_channels=image_channels,
+        )
 
-    def network(self, genotype: Genotype, *, channels: int = 16, cells: int = 5, classes: int, auxiliary: bool = False,
-                image_channels: int = 3) -> Network:  # fmt: skip
+    def network(
+        self,
+        genotype: Genotype,
+        *,
+        channels: int = 16,
+        cells: int = 5,
+        classes: int,
+        auxiliary: bool = False,
+        image_channels: int = 3,
+    ) -> Network:
         """The benchmark's own network of an architecture. Raises ValueError for one that is not of this space."""
         if auxiliary:
             raise ValueError("networks of bench201 have no auxiliary head: train with auxiliary_weight=0")
         edges = _edges(genotype)
-        return _stack(edges, mix=full_mix, channels=channels, cells=cells, classes=classes, affine=True,
-                      image_channels=image_channels)  # fmt: skip
+        return _stack(
+            edges,
+            mix=full_mix,
+            channels=channels,
+            cells=cells,
+            classes=classes,
+            affine=True,
+            image_channels=image_channels,
+        )
 
     def discretise(self, scores: Mapping[str, Tensor]) -> Genotype:
         """The strongest operation of every edge, `none` included; the first wins ties. Scores: {"cell": (6, 5)}."""
@@ -94,8 +117,9 @@ class Residual(nn.Module):
         return self.path(x) + self.shortcut(F.avg_pool2d(x, 2))
 
 
-def _stack(edges: Sequence[Edge], *, mix: FullMix, channels: int, cells: int, classes: int, affine: bool,
-           image_channels: int) -> Network:  # fmt: skip
+def _stack(
+    edges: Sequence[Edge], *, mix: FullMix, channels: int, cells: int, classes: int, affine: bool, image_channels: int
+) -> Network:
     if cells < 1:
         raise ValueError(f"cells={cells}: every stage of bench201 needs at least one cell")
     wiring, stem = Wiring(edges), CifarStem(image_channels, channels)
@@ -106,8 +130,18 @@ def _stack(edges: Sequence[Edge], *, mix: FullMix, channels: int, cells: int, cl
             groups.append(None)
             channels *= 2
         for _ in range(cells):
-            blocks.append(Cell(wiring, [nn.Identity()], BENCH201_OPS, mix=mix, channels=channels, reduction=False,
-                               affine=affine, concat=(OUTPUT,)))  # fmt: skip
+            blocks.append(
+                Cell(
+                    wiring,
+                    [nn.Identity()],
+                    BENCH201_OPS,
+                    mix=mix,
+                    channels=channels,
+                    reduction=False,
+                    affine=affine,
+                    concat=(OUTPUT,),
+                )
+            )
             groups.append("cell")
     before = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
     return Network(stem, blocks, groups, {"cell": wiring}, Head(channels, classes, before))

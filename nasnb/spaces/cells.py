@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype, Pick
 from nasnb.config import nearest
-from nasnb.fanout import Wiring
-from nasnb.networks import (
+from nasnb.supernet.edges import Wiring
+from nasnb.supernet.network import (
     AuxiliaryHead,
     Cell,
     CifarStem,
@@ -23,7 +23,7 @@ from nasnb.networks import (
     ReLUConvNorm,
     full_mix,
 )
-from nasnb.ops import DARTS_OPS, Builder
+from nasnb.supernet.operations import DARTS_OPS, Builder
 
 STEMS = {"cifar": CifarStem, "imagenet": ImageNetStem}
 KEPT_EDGES = 2  # per node
@@ -63,27 +63,65 @@ class CellSpace:
         """The intermediate nodes, which the cell's output concatenates."""
         return tuple(dict.fromkeys(edge.target for edge in self.choices.groups["normal"]))
 
-    def supernet(self, *, channels: int, cells: int, classes: int, mix: FullMix = full_mix, image_channels: int = 3,
-                 stem: str = "cifar") -> Network:  # fmt: skip
+    def supernet(
+        self,
+        *,
+        channels: int,
+        cells: int,
+        classes: int,
+        mix: FullMix = full_mix,
+        image_channels: int = 3,
+        stem: str = "cifar",
+    ) -> Network:
         """The network in which all candidates compete; BatchNorms of its cells have no affine part."""
         built = {**self.ops, **(self.search_ops or {})}
         names = {op for rows in self.candidates.values() for row in rows for op in row}
         ops = {name: built[plain_name(name)] for name in names if name != "none"}
         concat = dict.fromkeys(self.candidates, self.nodes)
-        net = _stack(self.choices.groups, concat, ops, mix=mix, channels=channels, cells=cells, classes=classes,
-                     affine=False, image_channels=image_channels, stem=stem)  # fmt: skip
+        net = _stack(
+            self.choices.groups,
+            concat,
+            ops,
+            mix=mix,
+            channels=channels,
+            cells=cells,
+            classes=classes,
+            affine=False,
+            image_channels=image_channels,
+            stem=stem,
+        )
         if self.before_forward is not None:
             net.register_forward_pre_hook(lambda net, _: self.before_forward(net))
         return net
 
-    def network(self, genotype: Genotype, *, channels: int, cells: int, classes: int, auxiliary: bool = False,
-                image_channels: int = 3, stem: str = "cifar") -> Network:  # fmt: skip
+    def network(
+        self,
+        genotype: Genotype,
+        *,
+        channels: int,
+        cells: int,
+        classes: int,
+        auxiliary: bool = False,
+        image_channels: int = 3,
+        stem: str = "cifar",
+    ) -> Network:
         """The final network of a genotype. Raises ValueError for operations that this space does not know."""
         self._check(genotype)
         edges = {g: tuple(Edge(p.source, p.target, (p.op,)) for p in picks) for g, picks in genotype.picks.items()}
-        return _stack(edges, genotype.concat, self.ops, mix=full_mix, channels=channels, cells=cells, classes=classes,
-                      affine=True, image_channels=image_channels, stem=stem, auxiliary=auxiliary,
-                      auxiliary_norm=self.auxiliary_norm)  # fmt: skip
+        return _stack(
+            edges,
+            genotype.concat,
+            self.ops,
+            mix=full_mix,
+            channels=channels,
+            cells=cells,
+            classes=classes,
+            affine=True,
+            image_channels=image_channels,
+            stem=stem,
+            auxiliary=auxiliary,
+            auxiliary_norm=self.auxiliary_norm,
+        )
 
     def discretise(self, scores: Mapping[str, Tensor]) -> Genotype:
         """The two strongest edges of each node, with the strongest operation of each (DARTS, section 2.4).
@@ -155,9 +193,21 @@ def _strongest(node: int, best: Sequence[tuple[float, Pick]]) -> list[Pick]:
     return [pick for _, pick in incoming[:KEPT_EDGES]]
 
 
-def _stack(edges: Mapping[str, Sequence[Edge]], concat: Mapping[str, Sequence[int]], ops: Mapping[str, Builder], *,
-           mix: FullMix, channels: int, cells: int, classes: int, affine: bool, image_channels: int, stem: str,
-           auxiliary: bool = False, auxiliary_norm: bool = False) -> Network:  # fmt: skip
+def _stack(
+    edges: Mapping[str, Sequence[Edge]],
+    concat: Mapping[str, Sequence[int]],
+    ops: Mapping[str, Builder],
+    *,
+    mix: FullMix,
+    channels: int,
+    cells: int,
+    classes: int,
+    affine: bool,
+    image_channels: int,
+    stem: str,
+    auxiliary: bool = False,
+    auxiliary_norm: bool = False,
+) -> Network:
     """Cells on a stem, channels doubling at the two reductions. The arithmetic of darts: paper, section 3.1 and 3.2."""
     _check_size(channels, cells, stem)
     reductions = {cells // 3, 2 * cells // 3}
@@ -171,10 +221,22 @@ def _stack(edges: Mapping[str, Sequence[Edge]], concat: Mapping[str, Sequence[in
         reduction = i in reductions
         channels = 2 * channels if reduction else channels
         group = "reduce" if reduction else "normal"
-        reads = [(Halve if halved else ReLUConvNorm)(before, channels, affine=affine),
-                 ReLUConvNorm(last, channels, affine=affine)]  # fmt: skip
-        blocks.append(Cell(wirings[group], reads, ops, mix=mix, channels=channels, reduction=reduction, affine=affine,
-                           concat=concat[group]))  # fmt: skip
+        reads = [
+            (Halve if halved else ReLUConvNorm)(before, channels, affine=affine),
+            ReLUConvNorm(last, channels, affine=affine),
+        ]
+        blocks.append(
+            Cell(
+                wirings[group],
+                reads,
+                ops,
+                mix=mix,
+                channels=channels,
+                reduction=reduction,
+                affine=affine,
+                concat=concat[group],
+            )
+        )
         groups.append(group)
         before, last, halved = last, channels * len(concat[group]), reduction
         at_auxiliary = last if i == 2 * cells // 3 else at_auxiliary
@@ -197,8 +259,16 @@ def every_edge(ops: Sequence[str], *, nodes: int = 4) -> Mapping[str, tuple[tupl
     return {group: (tuple(ops),) * n_edges for group in GROUPS}
 
 
-DARTS_NAMES = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3",
-               "dil_conv_5x5")  # fmt: skip
+DARTS_NAMES = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
 
 darts = CellSpace("darts", every_edge(DARTS_NAMES), DARTS_OPS)
 darts_no_none = CellSpace("darts-no-none", every_edge(DARTS_NAMES[1:]), DARTS_OPS)

@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Choices, Edge, Genotype, Pick
-from nasnb.fanout import Routed
-from nasnb.networks import Network
-from nasnb.ops import SepUnit
-from nasnb.relaxation import Rule, softmax
 from nasnb.spaces.cells import score_rows
 from nasnb.spaces.paths import best_paths
-from nasnb.stacked import Source, StackedNorm
+from nasnb.supernet.edges import Routed
+from nasnb.supernet.layers import Source, StackedNorm
+from nasnb.supernet.network import Network
+from nasnb.supernet.operations import SepUnit
+from nasnb.supernet.relaxation import Rule, softmax
 
 Primitive = Callable[[int, int, int], nn.Module]  # channels in, channels out, stride
 
@@ -97,31 +97,60 @@ class HyperCuboid:
         names = tuple(f"{op} {i}-{o}" for op, i, o in self.entries)
         return Choices({f"stage {i}": (Edge(0, 1, names),) for i in range(len(self.strides))})
 
-    def supernet(self, *, channels: int | None = None, cells: int | None = None, classes: int, mix: object = None,
-                 image_channels: int = 3) -> Network:  # fmt: skip
+    def supernet(
+        self,
+        *,
+        channels: int | None = None,
+        cells: int | None = None,
+        classes: int,
+        mix: object = None,
+        image_channels: int = 3,
+    ) -> Network:
         """The network of all entries. `mix` must be the full one: an entry sees all channels of its width."""
         if getattr(mix, "k", 1) != 1:
             raise ValueError(f"space {self.name!r} cannot mix {mix}: its entries see all channels")
         scaled = self._scale(channels)
-        stages = [Stage([(i, o, self.primitives[op](scaled(i), scaled(o), stride)) for op, i, o in self.entries])
-                  for stride in self.strides]  # fmt: skip
+        stages = [
+            Stage([(i, o, self.primitives[op](scaled(i), scaled(o), stride)) for op, i, o in self.entries])
+            for stride in self.strides
+        ]
         groups = tuple(self.choices.groups)
         ends = {width: scaled(width) for width in self.widths}
-        return Network(Stems(image_channels, ends), stages, groups, {group: StageWiring() for group in groups},
-                       JoiningHead(ends, scaled(self.features), classes))  # fmt: skip
+        return Network(
+            Stems(image_channels, ends),
+            stages,
+            groups,
+            {group: StageWiring() for group in groups},
+            JoiningHead(ends, scaled(self.features), classes),
+        )
 
-    def network(self, genotype: Genotype, *, channels: int | None = None, cells: int | None = None, classes: int,
-                auxiliary: bool = False, image_channels: int = 3) -> Network:  # fmt: skip
+    def network(
+        self,
+        genotype: Genotype,
+        *,
+        channels: int | None = None,
+        cells: int | None = None,
+        classes: int,
+        auxiliary: bool = False,
+        image_channels: int = 3,
+    ) -> Network:
         """The stand-alone network of a path, or of its beginning (the released builder loses the last operation)."""
         if auxiliary:
             raise ValueError(f"networks of {self.name!r} have no auxiliary head: train with auxiliary_weight=0")
         path, scaled = self._checked(genotype), self._scale(channels)
-        stages = [Stage([(i, o, self.primitives[op](scaled(i), scaled(o), stride))])
-                  for (op, i, o), stride in zip(path, self.strides, strict=False)]  # fmt: skip
+        stages = [
+            Stage([(i, o, self.primitives[op](scaled(i), scaled(o), stride))])
+            for (op, i, o), stride in zip(path, self.strides, strict=False)
+        ]
         first, last = ({width: scaled(width)} for width in (path[0].source, path[-1].target))
         groups = [f"stage {i}" for i in range(len(path))]
-        return Network(Stems(image_channels, first), stages, groups, {group: StageWiring() for group in groups},
-                       JoiningHead(last, scaled(self.features), classes))  # fmt: skip
+        return Network(
+            Stems(image_channels, first),
+            stages,
+            groups,
+            {group: StageWiring() for group in groups},
+            JoiningHead(last, scaled(self.features), classes),
+        )
 
     def discretise(self, scores: Mapping[str, Tensor]) -> Genotype:
         """The path with the largest sum of scores, {"stage i": (1, entries)}; the narrower wins ties."""
@@ -172,8 +201,9 @@ class Stage(nn.Module):
         self.routes = [(width_in, width_out) for width_in, width_out, _ in entries]
         self.ops = nn.ModuleList(op for _, _, op in entries)
 
-    def forward(self, _: object, maps: Mapping[int, Tensor], routed: Routed, drop_path: float = 0.0,
-                __: object = None) -> dict:  # fmt: skip
+    def forward(
+        self, _: object, maps: Mapping[int, Tensor], routed: Routed, drop_path: float = 0.0, __: object = None
+    ) -> dict:
         sources = {width: Source(x) for width, x in maps.items()}
         sums: dict[int, Tensor] = {}
         for entry, ((width_in, width_out), op) in enumerate(zip(self.routes, self.ops, strict=True)):

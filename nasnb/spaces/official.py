@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from nasnb.fanout import FanOut, Wiring
-from nasnb.mixes import PartialFan, RandomFan
-from nasnb.networks import Cell, Halve, Network
-from nasnb.ops import FactorizedReduce, Pool, SepConv
-from nasnb.stacked import StackedConv, StackedNorm
+from nasnb.supernet.edges import FanOut, Wiring
+from nasnb.supernet.layers import StackedConv, StackedNorm
+from nasnb.supernet.network import Cell, Halve, Network
+from nasnb.supernet.operations import FactorizedReduce, Pool, SepConv
+from nasnb.supernet.partial_channels import PartialFan, RandomFan
 
 
 def to_official(net: Network) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,8 +13,19 @@ from torch import Tensor
 from nasnb.architecture import Genotype, Pick
 from nasnb.randomness import generator
 
-if TYPE_CHECKING:
-    from nasnb.spaces.hypercuboid import HyperCuboid
+
+class Grid(Protocol):
+    """What a path runs through: widths, a stride and the same entries at every stage."""
+
+    widths: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def entries(self) -> tuple[Pick, ...]:
+        """Of a stage: width in, width out, primitive."""
+
+    def tables(self, scores: Mapping[str, Tensor]) -> list[dict[Pick, float]]:
+        """The score of every entry, stage by stage."""
 
 
 class ScoredPath(NamedTuple):
@@ -24,7 +35,7 @@ class ScoredPath(NamedTuple):
     genotype: Genotype
 
 
-def best_paths(space: HyperCuboid, scores: Mapping[str, Tensor], *, n: int = 1) -> list[ScoredPath]:
+def best_paths(space: Grid, scores: Mapping[str, Tensor], *, n: int = 1) -> list[ScoredPath]:
     """The n best paths, best first: best_k(out) = max over entries into `out` of best_(k-1)(in) + score.
 
     Ties go to the narrower width in, then to the earlier primitive.
@@ -39,7 +50,7 @@ def best_paths(space: HyperCuboid, scores: Mapping[str, Tensor], *, n: int = 1) 
     return [ScoredPath(score, _genotype(path)) for score, path in _best(ended, n)]
 
 
-def greedy_path(space: HyperCuboid, scores: Mapping[str, Tensor], *, bottom_up: bool = False) -> ScoredPath:
+def greedy_path(space: Grid, scores: Mapping[str, Tensor], *, bottom_up: bool = False) -> ScoredPath:
     """Always the best entry that fits: from the first stage on, or with `bottom_up` from the last one back."""
     tables = space.tables(scores)
     path: list[tuple[Pick, float]] = []
@@ -60,7 +71,7 @@ def released_weights(search: str) -> dict[str, Tensor]:
     Data of ahundt/sharpDARTS (Apache 2.0), whose files list the primitives the other way round; put right here: only in
     this order do they lead to the released paths.
     """
-    with (resources.files("nasnb") / "multichannel_weights.csv").open(encoding="utf-8", newline="") as file:
+    with (resources.files("nasnb.published") / "multichannel_weights.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["search"] == search]
     if not rows:
         raise ValueError(f"no released weights of {search!r}: there are 'scalar' and 'max_w'")
@@ -70,12 +81,12 @@ def released_weights(search: str) -> dict[str, Tensor]:
     return {stage: torch.tensor([weights], dtype=torch.float64) for stage, weights in stages.items()}
 
 
-def path_score(space: HyperCuboid, scores: Mapping[str, Tensor], genotype: Genotype) -> float:
+def path_score(space: Grid, scores: Mapping[str, Tensor], genotype: Genotype) -> float:
     """The sum of a path's entries."""
     return sum(table[pick] for table, pick in zip(space.tables(scores), genotype.picks["path"], strict=True))
 
 
-def handmade_path(space: HyperCuboid, *, convolution: str = "sep_conv_3x3", pool: str = "max_pool_3x3") -> Genotype:
+def handmade_path(space: Grid, *, convolution: str = "sep_conv_3x3", pool: str = "max_pool_3x3") -> Genotype:
     """Widths double at every stride 2 up to the widest; a convolution at stride 1, a pool at stride 2, as released.
 
     The paper's sentence reads as convolutions everywhere: `pool="sep_conv_3x3"`.
@@ -89,7 +100,7 @@ def handmade_path(space: HyperCuboid, *, convolution: str = "sep_conv_3x3", pool
     return _genotype(path)
 
 
-def random_path(space: HyperCuboid, seed: int) -> Genotype:
+def random_path(space: Grid, seed: int) -> Genotype:
     """Every path with the same probability."""
     draw, path = generator(seed, "random path"), []
     for _ in space.strides:
@@ -98,7 +109,7 @@ def random_path(space: HyperCuboid, seed: int) -> Genotype:
     return _genotype(path)
 
 
-def graph(space: HyperCuboid) -> tuple[list[str], list[tuple[str, str]]]:
+def graph(space: Grid) -> tuple[list[str], list[tuple[str, str]]]:
     """Nodes and edges of the search network as drawn in figure 6: entries are nodes, sums of a stage's maps too."""
     edges = []
     ends = {}

@@ -6,17 +6,39 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from nasnb.ops import DARTS_OPS, Builder, SepConv, pool
 from nasnb.spaces.cells import DARTS_NAMES, CellSpace, every_edge
+from nasnb.supernet.operations import DARTS_OPS, Builder, SepConv, pool
 
 # the paper's Table 1, in the order of the code with the average pool where DARTS has it
-SHARP_PAPER = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3", "flood_conv_3x3",
-               "dil_flood_conv_3x3", "choke_conv_3x3", "dil_choke_conv_3x3")  # fmt: skip
+SHARP_PAPER = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "dil_conv_3x3",
+    "flood_conv_3x3",
+    "dil_flood_conv_3x3",
+    "choke_conv_3x3",
+    "dil_choke_conv_3x3",
+)
 # what was really searched: the code has the average pool commented out
 SHARP_CODE = tuple(name for name in SHARP_PAPER if name != "avg_pool_3x3")
 DARTS_SSC = DARTS_NAMES
-SHARPER = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7",
-           "dil_conv_3x3", "dil_conv_5x5", "flood_conv_3x3", "flood_conv_5x5", "dil_flood_conv_3x3")  # fmt: skip
+SHARPER = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "flood_conv_3x3",
+    "flood_conv_5x5",
+    "dil_flood_conv_3x3",
+)
 
 
 def sharp_sep_conv(kernel: int, *, dilation: int = 1, flood: int = 1, choke: int | None = None) -> Builder:
@@ -27,8 +49,9 @@ def sharp_sep_conv(kernel: int, *, dilation: int = 1, flood: int = 1, choke: int
 
     def build(*, channels: int, stride: int, edges: int, affine: bool) -> nn.Module:
         middle = flood * channels if choke is None else choke
-        return SepConv(kernel, channels=channels, stride=stride, edges=edges, affine=affine, dilation=dilation,
-                       middle=middle)  # fmt: skip
+        return SepConv(
+            kernel, channels=channels, stride=stride, edges=edges, affine=affine, dilation=dilation, middle=middle
+        )
 
     return build
 
@@ -48,8 +71,9 @@ def sharp_ops(*, choke: int = 32, include_pad: bool = False) -> Mapping[str, Bui
     }
 
 
-def sharp_space(name: str, names: Sequence[str] = SHARP_PAPER, *, choke: int = 32,
-                include_pad: bool = False) -> CellSpace:  # fmt: skip
+def sharp_space(
+    name: str, names: Sequence[str] = SHARP_PAPER, *, choke: int = 32, include_pad: bool = False
+) -> CellSpace:
     """DARTS' cells with these candidates. At reduced scale choose a choke below the channels: 32 would be a flood."""
     return CellSpace(name, every_edge(names), sharp_ops(choke=choke, include_pad=include_pad), auxiliary_norm=True)
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from nasnb.architecture import Choices
-from nasnb.ops import DARTS_OPS, pool
 from nasnb.spaces.cells import CellSpace, every_edge, plain_name, score_rows
+from nasnb.supernet.operations import DARTS_OPS, pool
 
 Groups = Sequence[Sequence[str]]
 
@@ -54,8 +54,9 @@ def winners(choices: Choices, scores: Mapping[str, Tensor]) -> dict[str, tuple[s
     return won
 
 
-def stage_two(space: CellSpace, won: Mapping[str, Sequence[str]], *, groups: Groups = STACNAS_GROUPS,
-              singleton: str = "single") -> CellSpace:  # fmt: skip
+def stage_two(
+    space: CellSpace, won: Mapping[str, Sequence[str]], *, groups: Groups = STACNAS_GROUPS, singleton: str = "single"
+) -> CellSpace:
     """The members of every edge's winning group, and none (algorithm 1). `won` names a member of that group per edge.
 
     Softmaxes of different length favour edges with few candidates when edges are ranked. The published code lists a

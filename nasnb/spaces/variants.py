@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nasnb.architecture import SHORT_NAMES
-from nasnb.networks import Network
-from nasnb.ops import DARTS_OPS, Builder
 from nasnb.spaces.cells import CellSpace, every_edge
-from nasnb.spectral import SpectralNormalised, SpectralRule, prepare
-from nasnb.stacked import StackedConv
+from nasnb.spectral import SpectralNormalised, SpectralRule, start_norms
+from nasnb.supernet.layers import StackedConv
+from nasnb.supernet.network import Network
+from nasnb.supernet.operations import DARTS_OPS, Builder
 
 _LONG = {short: long for long, short in SHORT_NAMES.items()}
 
@@ -51,8 +51,9 @@ def normalised(build: Builder, rule: SpectralRule = SpectralRule()) -> Builder:
         op = build(channels=channels, stride=stride, edges=edges, affine=affine)
         for conv in [module for module in op.modules() if isinstance(module, StackedConv)]:
             groups = 1 if conv.shared_input else conv.edges * conv.groups
-            conv.reparametrise = SpectralNormalised(conv.edges, groups, rule, stride=conv.stride, padding=conv.padding,
-                                                    dilation=conv.dilation)  # fmt: skip
+            conv.reparametrise = SpectralNormalised(
+                conv.edges, groups, rule, stride=conv.stride, padding=conv.padding, dilation=conv.dilation
+            )
         return op
 
     return built
@@ -61,7 +62,7 @@ def normalised(build: Builder, rule: SpectralRule = SpectralRule()) -> Builder:
 def _normalise_together(net: Network) -> None:
     """All convolutions of a network in few calls; without it each would see to itself."""
     convs = [module for module in net.modules() if isinstance(module, StackedConv)]
-    prepare((conv.reparametrise, conv.weight) for conv in convs if conv.reparametrise is not None)
+    start_norms((conv.reparametrise, conv.weight) for conv in convs if conv.reparametrise is not None)
 
 
 msr = msr_space()

@@ -1,6 +1,6 @@
 """A convolution as the linear operator that it is: spectral norm, stable rank, noise sensitivity (MSR-DARTS)."""
 
-from nasnb.spectral.normalise import PUBLISHED_CODE, SpectralNormalised, SpectralRule, prepare
+from nasnb.spectral.normalise import PUBLISHED_CODE, SpectralNormalised, SpectralRule, start_norms
 from nasnb.spectral.norms import (
     Estimate,
     estimate_ratios,
@@ -28,11 +28,11 @@ __all__ = [
     "noise_sensitivity",
     "operator_of",
     "power_iteration",
-    "prepare",
     "sampled_noise_sensitivity",
     "spectral_norm",
     "stable_rank",
     "stacked_norms",
     "stacked_stable_ranks",
+    "start_norms",
     "undilated",
 ]

@@ -64,7 +64,8 @@ class SpectralNormalised(nn.Module):
         self.prepared: Tensor | None = None
         self.register_buffer("left", torch.empty(0))
         self.register_buffer("right", torch.empty(0))
-        self.register_buffer("size", torch.empty(0))  # image_size, for checkpoints: `prepare` resumes as it would go on
+        # image_size as a buffer, for checkpoints: `start_norms` then resumes as it would go on
+        self.register_buffer("size", torch.empty(0))
         self.register_load_state_dict_pre_hook(_make_room)
 
     def forward(self, weight: Tensor, image_size: Size) -> Tensor:
@@ -94,7 +95,7 @@ class SpectralNormalised(nn.Module):
                 setattr(self, name, new.clone())
 
 
-def prepare(parts: Iterable[tuple[SpectralNormalised, Tensor]]) -> None:
+def start_norms(parts: Iterable[tuple[SpectralNormalised, Tensor]]) -> None:
     """Normalise the weights of many convolutions in few calls; the next forward of each returns what was prepared.
 
     Alike convolutions (kernel, channels, image, training or not) are one stack. Call it before every forward of a

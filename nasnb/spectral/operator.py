@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasnb.kernels import depthwise
+from nasnb.supernet.depthwise import depthwise
 
 Size = int | tuple[int, int]
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb.architecture import Genotype
-from nasnb.measure import Counts, count
-from nasnb.networks import Network
 from nasnb.randomness import generator, seeded
 from nasnb.spaces import Space
+from nasnb.supernet.counts import Counts, count
+from nasnb.supernet.network import Network
 from nasnb.transfer.images import Scenes, Target
 
 
@@ -79,8 +79,9 @@ def _halving(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def detector(space: Space, genotype: Genotype, config: DetectConfig, *, classes: int, mean: Sequence[float],
-             std: Sequence[float]) -> nn.Module:  # fmt: skip
+def detector(
+    space: Space, genotype: Genotype, config: DetectConfig, *, classes: int, mean: Sequence[float], std: Sequence[float]
+) -> nn.Module:
     """torchvision's SSD on the final network of `genotype`, for so many classes besides the background.
 
     `mean` and `std` are the images' statistics, one per channel. Six default boxes per location, as in SSDLite.
@@ -94,8 +95,9 @@ def detector(space: Space, genotype: Genotype, config: DetectConfig, *, classes:
         raise ImportError(f"detection needs torchvision ({error}); pip install torchvision") from None
 
     with seeded(config.seed, "detector"):
-        net = space.network(genotype, channels=config.channels, cells=config.cells, classes=2, stem="imagenet",
-                            image_channels=len(mean))  # fmt: skip
+        net = space.network(
+            genotype, channels=config.channels, cells=config.cells, classes=2, stem="imagenet", image_channels=len(mean)
+        )
         pyramid = Pyramid(net, config.extra, len(mean))
         boxes = DefaultBoxGenerator([[2, 3]] * len(pyramid.out_channels), min_ratio=0.2, max_ratio=0.95)
         norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03)

@@ -1,0 +1,259 @@
+"""What `benchmarks.bench` measures: units of work, each done plainly and our way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmarks import plain
+from nasnb.config import SearchConfig
+from nasnb.data import Augment, Data, Split, batches
+from nasnb.device.cuda_graph import Captured
+from nasnb.device.precision import computing
+from nasnb.evaluation import evaluate, statistics
+from nasnb.methods import METHODS, Method
+from nasnb.search.state import Batch, SearchState, adam, begin, sgd
+from nasnb.search.strengths import operation_strengths
+from nasnb.supernet.partial_channels import PartialMix
+from nasnb.supernet.relaxation import Relaxation
+
+Work = Callable[[], Any]
+STEP_VARIANTS = ("plain", "ours", "captured", "bf16")  # bf16 is captured, too
+META = torch.device("meta")
+
+
+@dataclass(frozen=True)
+class Case:
+    """`build(variant, device)` makes a function that does the work once; "plain" is one of the variants."""
+
+    name: str
+    text: str
+    build: Callable[[str, torch.device], Work]
+    on_gpu: Sequence[str] = ("plain", "ours")
+    counted: bool = False  # whether launches can be counted on the meta device
+
+    def variants(self, device: torch.device) -> Sequence[str]:
+        """What this device can do."""
+        return self.on_gpu if device.type == "cuda" else ("plain", "ours")
+
+
+def noise_data(n: int, device: torch.device) -> Data:
+    """Random numbers with the sizes of CIFAR-10: speed does not depend on what is in the images."""
+    images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8).to(device)
+    split = Split(images, (torch.arange(n) % 10).to(device))
+    return Data("noise", split, split, tuple("0123456789"), (0.5,) * 3, (0.25,) * 3, "none")
+
+
+# --- search steps ---------------------------------------------------------------------------------------------------
+
+
+def search_step(method: Method, sizes: dict[str, int], variant: str, device: torch.device) -> Work:
+    """One step of a search: alpha on one batch, if the method learns alpha, then the weights on another.
+
+    `sizes` are the batch sizes per kind of device; on the meta device nothing is computed.
+    """
+    precision = "bf16" if variant == "bf16" else "float32"
+    config = replace(method.config, batch_size=sizes[device.type], precision=precision)
+    images = torch.randn(config.batch_size, 3, 32, 32, device=device)
+    batch = images, torch.zeros(config.batch_size, dtype=torch.long, device=device)
+    if variant == "plain":
+        return _plain_step(method, config, batch)
+    state = ready(method, config, device)
+    step = Captured(method.step) if variant in ("captured", "bf16") else method.step
+    batch = images.contiguous(memory_format=torch.channels_last), batch[1]
+
+    def work() -> None:
+        with computing(precision):
+            step(state, batch, lambda: batch)
+
+    return work
+
+
+def ready(method: Method, config: SearchConfig, device: torch.device) -> SearchState:
+    """A state past every warm-up, so that alpha learns too."""
+    state = begin(method, noise_data(2 * config.batch_size, torch.device("cpu") if device == META else device), config)
+    state.epoch = config.epochs // 2
+    state.net.train()
+    state.relaxation.is_open()  # looked up once
+    if device != META:
+        return state
+    net, relaxation = state.net.to(device), state.relaxation.to(device)
+    return replace(
+        state,
+        net=net,
+        relaxation=relaxation,
+        weight_optimizer=sgd(net, config),
+        alpha_optimizer=adam(relaxation, config),
+        train=noise_data(4, device).train,
+    )
+
+
+def _plain_step(method: Method, config: SearchConfig, batch: Batch) -> Work:
+    """As the official codes do it: both gradients in both halves, of which one is thrown away."""
+    device = batch[0].device
+    net = plain_net(method, config).to(device)
+    relaxation = Relaxation(method.space.choices, method.relax).to(device)
+    optimizers = [sgd(net, config)]
+    if method.relax.learns:
+        optimizers.insert(0, torch.optim.Adam(relaxation.parameters(), config.alpha_lr, betas=config.alpha_betas))
+
+    def work() -> None:
+        with computing("float32"):
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+                F.cross_entropy(net(batch[0], relaxation()), batch[1]).backward()
+                if optimizer is optimizers[-1]:
+                    nn.utils.clip_grad_norm_(net.parameters(), config.clip)
+                optimizer.step()
+
+    return work
+
+
+def plain_net(method: Method, config: SearchConfig) -> nn.Module:
+    """The supernet of benchmarks/plain.py for a method on the spaces darts, msr and bench201."""
+    choices = method.space.choices
+    if "cell" in choices.groups:
+        from nasnb.spaces.bench201 import Residual
+
+        return plain.PlainBench201(choices.groups["cell"], config.channels, config.cells, 10, Residual)
+    k = method.mix.k if isinstance(method.mix, PartialMix) else 1
+    net = plain.PlainSupernet(choices, config.channels, config.cells, 10, k=k)
+    if method.space.name == "msr":
+        plain.normalise(net)
+    return net
+
+
+# --- masked evaluations ---------------------------------------------------------------------------------------------
+
+
+def masked_evaluations(group: str, edge: int, variant: str, device: torch.device) -> Work:
+    """DARTS-PT on one edge of a cell type: the supernet without each of its operations."""
+    method = METHODS["darts-pt"]
+    state = begin(method, noise_data(64, device), replace(method.config, batch_size=64))
+    if variant == "ours":
+        return lambda: operation_strengths(state, group, edge)
+    net = plain_net(method, state.config).to(device)
+
+    def one_by_one() -> None:
+        for op in range(state.relaxation.alpha[group].shape[1]):
+            weights = state.weights()
+            weights[group][edge, op] = 0
+            with statistics(net, "batch"):
+                evaluate(partial(_logits, net, weights), state.valid, state.data, batch_size=64)
+
+    return one_by_one
+
+
+def _logits(net: nn.Module, weights: dict[str, Tensor], images: Tensor) -> Tensor:
+    return net(images.contiguous(), weights)
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+def augmented_batches(variant: str, device: torch.device) -> Work:
+    """An epoch of 2,560 images, cropped, flipped and normalised, in batches of 64 on the device."""
+    data = noise_data(2560, device)
+    if variant == "ours":
+        settings = {"mean": data.mean, "std": data.std, "seed": 0, "purpose": "bench", "augment": Augment(4, True)}
+        return lambda: [None for _ in batches(data.train, 64, epoch=0, **settings)]
+    from torchvision import transforms as T
+
+    steps = [
+        T.ToPILImage(),
+        T.RandomCrop(32, padding=4),
+        T.RandomHorizontalFlip(),
+        T.ToTensor(),
+        T.Normalize(data.mean, data.std),
+    ]
+    images, change = data.train.images.cpu(), T.Compose(steps)
+    pairs = [(image, 0) for image in images]
+    loader = torch.utils.data.DataLoader(_Changed(pairs, change), 64, shuffle=True)
+    return lambda: [batch.to(device) for batch, _ in loader]
+
+
+@dataclass(frozen=True)
+class _Changed(torch.utils.data.Dataset):
+    pairs: list
+    change: Callable
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, at: int) -> tuple[Tensor, int]:
+        return self.change(self.pairs[at][0]), self.pairs[at][1]
+
+
+# --- launches -------------------------------------------------------------------------------------------------------
+
+
+class Launches(TorchDispatchMode):
+    """Counts what a GPU would have to launch, and the bytes that it would read and write."""
+
+    FREE = ("empty", "detach", "_unsafe_view", "record_function", "new_empty")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernels, self.bytes = 0, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if not (function.is_view or any(name in str(function) for name in self.FREE)):
+            tensors = [t for t in tree_leaves((args, kwargs, result)) if isinstance(t, Tensor)]
+            self.kernels += 1
+            self.bytes += sum(t.numel() * t.element_size() for t in tensors)
+        return result
+
+
+def launched(case: Case, variant: str) -> tuple[int | None, float | None]:
+    """(kernels, gigabytes) of one unit of work at the batch size of a GPU; None where that cannot be counted.
+
+    Without optimisers and clipping: few launches on a GPU, but one for every parameter on the meta device.
+    """
+    if not case.counted or variant not in ("plain", "ours"):
+        return None, None
+    work = case.build(variant, META)
+    with ExitStack() as without:
+        for owner, name in ((torch.optim.SGD, "step"), (torch.optim.Adam, "step"), (nn.utils, "clip_grad_norm_")):
+            without.enter_context(mock.patch.object(owner, name))
+        work()  # what is only done once
+        with Launches() as counter:
+            work()
+    return counter.kernels, counter.bytes / 1e9
+
+
+def _step(name: str, method: Method, cpu: int, gpu: int, *, counted: bool = True) -> Case:
+    build = partial(search_step, method, {"cpu": cpu, "cuda": gpu, "meta": gpu})
+    text = f"one search step of {method.name}, {method.config.cells} cells, {method.config.channels} channels"
+    return Case(name, f"{text}, batch {cpu} (CPU) or {gpu} (GPU, counts)", build, STEP_VARIANTS, counted)
+
+
+def _masked(group: str, edge: int) -> Case:
+    text = f"DARTS-PT, all masked evaluations of edge {edge} of the {group} cells, on 32 images"
+    return Case(f"pt-{group}", text, partial(masked_evaluations, group, edge))
+
+
+_IN_BENCH201 = replace(METHODS["darts-1st"].on("bench201"), config=replace(METHODS["darts-1st"].config, cells=5))
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        _step("darts", METHODS["darts-1st"], 16, 64),
+        _step("pc-darts", METHODS["pc-darts"], 32, 256),
+        _step("msr-darts", METHODS["msr-darts"], 16, 128, counted=False),
+        _step("bench201", _IN_BENCH201, 16, 64),
+        _masked("normal", 6),
+        _masked("reduce", 2),
+        Case("data", "an epoch of 2,560 augmented images against a torchvision loader", augmented_batches),
+    )
+}

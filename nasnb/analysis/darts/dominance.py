@@ -1,0 +1,61 @@
+"""Skip dominance: how skip connections take over a search (DARTS-PT, section 3.2 and figure 3).
+
+Works on the recorded weights of any run, or on genotypes read from somebody's log: nothing here needs a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from nasnb.architecture import Edge, Genotype
+
+SKIP = "skip_connect"
+
+
+def is_convolution(op: str) -> bool:
+    """Whether an operation has weights to learn, skip connections and pools having none to speak of."""
+    return "conv" in op
+
+
+def skip_gap(weights: np.ndarray, edges: Sequence[Edge]) -> np.ndarray:
+    """(epochs,): the mixing weight of skip minus that of the edge's best convolution, mean over edges that have both.
+
+    `weights` is (epochs, edges, ops). DARTS-PT plots this gap against the supernet's accuracy.
+    """
+    gaps = []
+    for row, edge in enumerate(edges):
+        convolutions = [column for column, op in enumerate(edge.ops) if is_convolution(op)]
+        if SKIP in edge.ops and convolutions:
+            gaps.append(weights[:, row, edge.ops.index(SKIP)] - weights[:, row, convolutions].max(axis=1))
+    if not gaps:
+        raise ValueError(
+            "no edge of this cell has both a skip connection and a convolution: there is no gap to measure"
+        )
+    return np.mean(gaps, axis=0)
+
+
+def skip_share(genotypes: Sequence[Genotype], group: str = "normal") -> np.ndarray:
+    """(epochs,): share of skip connections among the operations chosen for a cell, from 0 to 1."""
+    return np.array([np.mean([op == SKIP for op in genotype.ops(group)]) for genotype in genotypes])
+
+
+def skip_dominance(
+    weights: np.ndarray,
+    edges: Sequence[Edge],
+    genotypes: Sequence[Genotype],
+    accuracy: Sequence[float],
+    *,
+    group: str = "normal",
+) -> pd.DataFrame:
+    """One row per epoch: `epoch`, `skip_share`, `skip_gap`, `valid_accuracy` (percent)."""
+    return pd.DataFrame(
+        {
+            "epoch": np.arange(1, len(genotypes) + 1),
+            "skip_share": skip_share(genotypes, group),
+            "skip_gap": skip_gap(weights, edges),
+            "valid_accuracy": np.asarray(accuracy, dtype=float),
+        }
+    )

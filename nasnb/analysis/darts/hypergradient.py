@@ -1,0 +1,56 @@
+"""How good the gradient for alpha is: first order and the published finite difference against the exact one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from nasnb.config import SearchConfig
+from nasnb.data import Data
+from nasnb.search import begin
+from nasnb.search.steps import alpha_gradient, exact_unrolled_gradient, unrolled_gradient
+
+
+def hypergradient_errors(
+    method,
+    data: Data,
+    config: SearchConfig,
+    *,
+    radii: Sequence[float],
+    batches: int,
+    dtype: torch.dtype = torch.float32,
+) -> dict:
+    """Errors of the gradient estimates at the start of a search, in `dtype`, without momentum yet.
+
+    Returns {"errors": table of gradient, batch, measure ("relative error" or "cosine") and value}. A radius is how far
+    the finite difference moves the weights (DARTS, equation 8; published: 0.01).
+    """
+    state = begin(method, data, replace(config, precision="float32"))
+    state.net.to(dtype), state.relaxation.to(dtype)
+    train = state.batches(state.train, "train", 0)
+    valid = state.batches(state.valid, "valid 0", 0)
+    rows = []
+    for number, pair in zip(range(batches), zip(train, valid, strict=False), strict=False):
+        pair = [(images.to(dtype), labels) for images, labels in pair]
+        exact = _flat(exact_unrolled_gradient(state, *pair))
+        estimates = {"first order": _flat(alpha_gradient(state, *pair))}
+        for radius in radii:
+            estimates[f"radius {radius:g}"] = _flat(unrolled_gradient(state, *pair, radius=radius))
+        rows += [line for name, g in estimates.items() for line in _errors(name, number, g, exact)]
+    return {"errors": pd.DataFrame(rows, columns=["gradient", "batch", "measure", "value"])}
+
+
+def _flat(gradients: Sequence[Tensor]) -> Tensor:
+    return torch.cat([g.flatten() for g in gradients])
+
+
+def _errors(name: str, batch: int, estimate: Tensor, exact: Tensor) -> list[tuple[str, int, str, float]]:
+    return [
+        (name, batch, "relative error", float((estimate - exact).norm() / exact.norm())),
+        (name, batch, "cosine", float(cosine_similarity(estimate, exact, dim=0))),
+    ]

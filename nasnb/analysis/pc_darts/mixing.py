@@ -1,0 +1,42 @@
+"""Partial channels as parts of a method: other K, with and without edge normalisation (PC-DARTS)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasnb.config import SearchConfig
+from nasnb.supernet.partial_channels import partial_channels
+from nasnb.supernet.relaxation import edge_normalised, softmax
+
+
+def variant(method: Any, *, k: int = 4, beta: bool = True) -> Any:
+    """A nasnb.methods.Method with another K, with or without edge weights; its softmax stays (Table 3, figure 3)."""
+    name = method.name + (f"-k{k}" if partial_channels(k) != method.mix else "") + ("" if beta else "-no-beta")
+    return replace(method, name=name, mix=partial_channels(k), relax=edge_normalised(softmax) if beta else softmax)
+
+
+def in_proportion(config: SearchConfig, k: int, *, of: int = 4) -> SearchConfig:
+    """Batch and learning rate for another K, in proportion: those of DARTS at K = 1 from those of PC-DARTS at 4.
+
+    The paper gives no numbers for other K.
+    """
+    return replace(config, batch_size=max(1, config.batch_size * k // of), lr=config.lr * k / of)
+
+
+def processed_counts(channels: int, k: int, *, nodes: int, mixing: str = "shuffle") -> np.ndarray:
+    """(nodes + 1, channels): by how many mixtures each channel has gone, after every node of a chain.
+
+    Column c is the c-th channel of that node, so a row also shows which kind comes first to the next edge.
+    """
+    mix = partial_channels(k, mixing=mixing)
+    counts, part = torch.zeros(1, channels, 1, 1), channels // k
+    rows = [counts]
+    for _ in range(nodes):
+        processed, bypass = counts[:, :part] + 1, counts[:, part:]
+        counts = processed if k == 1 else mix.join((processed, bypass))
+        rows.append(counts)
+    return torch.cat(rows).flatten(1).to(torch.int64).numpy()

@@ -1,0 +1,82 @@
+"""What the weighting of a mixture does to alpha: scalar (DARTS) against Max-W (sharpDARTS, section 4.3, equation 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasnb.evaluation import statistics
+from nasnb.search.state import Batch, SearchState
+from nasnb.supernet.relaxation import Rule, softmax
+
+
+def softmax_of(weights: np.ndarray) -> np.ndarray:
+    """The softmax w behind recorded mixing weights (..., ops), whether these are w itself or 1 - max(w) + w.
+
+    The n factors of equation 3 add up to n (1 - max(w)) + 1, and differ from w by the same constant. Every candidate
+    must still be open.
+    """
+    return weights - (weights.sum(-1, keepdims=True) - 1) / weights.shape[-1]
+
+
+def alpha_gradient_of(w: Tensor, worth: Tensor, *, weighting: str = "scalar") -> Tensor:
+    """dL/dalpha (..., ops) of a mixture in closed form.
+
+    `worth` is g_i = <dL/dy, op_i(x)>, the derivative by the factor of each operation. Scalar mixing gives
+    w_j (g_j - sum_i w_i g_i), and so does Max-W with the maximum held constant ("max_w detached"). "max_w" adds
+    w_m (w_j - [j = m]) sum_i g_i, m being the leader (of equal ones, the first).
+    """
+    if weighting not in ("scalar", "max_w", "max_w detached"):
+        raise ValueError(f"unknown weighting {weighting!r}; known: scalar, max_w, max_w detached")
+    plain = w * (worth - (w * worth).sum(-1, keepdim=True))
+    if weighting != "max_w":
+        return plain
+    leader = F.one_hot(w.argmax(-1), w.shape[-1]).to(w.dtype)
+    return plain + w.amax(-1, keepdim=True) * (w - leader) * worth.sum(-1, keepdim=True)
+
+
+def weighting_gradients(state: SearchState, batch: Batch, rule: Rule) -> pd.DataFrame:
+    """dL/dalpha of every candidate of a supernet under the rule softmax or max_w: a row per edge and operation.
+
+    Columns: group, edge, op, weight (of the softmax), leads, worth, closed_form, autograd. The supernet is mixed by
+    the rule, with BatchNorm statistics of the batch; nothing about it is changed.
+    """
+    open_ = {group: state.relaxation.open(group) for group in state.relaxation.alpha}
+    alphas = {group: alpha.detach().clone().requires_grad_() for group, alpha in state.relaxation.alpha.items()}
+    factors = {group: rule.weigh(alpha, open_[group]) for group, alpha in alphas.items()}
+    with statistics(state.net, "batch"):
+        loss = state.loss(batch, factors)
+        worths = torch.autograd.grad(loss, list(factors.values()), retain_graph=True)
+        exact = torch.autograd.grad(loss, list(alphas.values()))
+    tables = [
+        _rows(group, softmax.weigh(alphas[group].detach(), open_[group]), worth, gradient, rule, state)
+        for group, worth, gradient in zip(alphas, worths, exact, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rows(group: str, w: Tensor, worth: Tensor, exact: Tensor, rule: Rule, state: SearchState) -> pd.DataFrame:
+    weighting = "max_w" if rule.name == "max_w" else "scalar"
+    closed = alpha_gradient_of(w, worth, weighting=weighting)
+    edges = state.relaxation.choices.groups[group]
+    leader = w.argmax(1).tolist()
+    return pd.DataFrame(
+        [
+            (
+                group,
+                row,
+                op,
+                w[row, k].item(),
+                k == leader[row],
+                worth[row, k].item(),
+                closed[row, k].item(),
+                exact[row, k].item(),
+            )
+            for row, edge in enumerate(edges)
+            for k, op in enumerate(edge.ops)
+        ],
+        columns=["group", "edge", "op", "weight", "leads", "worth", "closed_form", "autograd"],
+    )

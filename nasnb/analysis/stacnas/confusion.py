@@ -1,0 +1,144 @@
+"""Gradient confusion: how much the mini-batches of a network disagree, and which depth matches (StacNAS, 2.5.2).
+
+The papers' equation 10 sums from 11 to 10; we read it as the mean over ten iterations (the appendix says mean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasnb import evaluation
+from nasnb.data import Augment, Data, Split, batches
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def gradient_confusion(
+    gradients: Tensor | Sequence[Tensor] | None = None, *, gram: Tensor | None = None, rule: str = "set"
+) -> float:
+    """zeta = max(0, max over pairs of -<g_i, g_j>), of gradients (batches, parameters) or a list, or of their `gram`.
+
+    `rule="row"`: the mean over i of max(0, max over j of -<g_i, g_j>). A single batch has no confusion.
+    """
+    if rule not in ("set", "row"):
+        raise ValueError(f"unknown rule {rule!r}; known: set, row")
+    if (gradients is None) == (gram is None):
+        raise ValueError("give either the gradients or their Gram matrix")
+    if gram is None:
+        g = gradients if isinstance(gradients, Tensor) else torch.stack([g.flatten() for g in gradients])
+        gram = g.double() @ g.double().T
+    rows = _confusions(gram)
+    return float(rows.max() if rule == "set" else rows.mean())
+
+
+def _confusions(gram: Tensor) -> Tensor:
+    """(batches,): max(0, max over j of -<g_i, g_j>). A gradient always agrees with itself."""
+    return (-gram.double()).fill_diagonal_(0).clamp_min(0).amax(1)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Per iteration (or row), and their mean (or sum) divided by the parameters in millions."""
+
+    value: float
+    iterations: tuple[float, ...]
+    parameters: int
+
+
+def confusion_of(
+    net: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    loss: Loss | None = None,
+    include: Sequence[Tensor] = (),
+    m: int = 10,
+    iterations: int = 10,
+    rule: str = "set",
+    reduction: str = "mean",
+) -> Confusion:
+    """Confusion of a network where it stands, over `iterations` times `m` batches; nothing about it is changed.
+
+    `loss(images, labels)` defaults to the cross entropy of `net(images)`; for a supernet give
+    `lambda images, labels: state.loss((images, labels), state.weights())`. BatchNorms use batch statistics. `include`
+    are parameters besides the network's, such as alpha. Only the Gram matrix outlives an iteration. `rule="row"` draws
+    one set of `m` batches in all. Raises ValueError if the batches run out.
+    """
+    if rule not in ("set", "row") or reduction not in ("mean", "sum"):
+        raise ValueError(f"rule={rule!r}, reduction={reduction!r}: choose 'set' or 'row', 'mean' or 'sum'")
+    loss = (lambda images, labels: F.cross_entropy(net(images), labels)) if loss is None else loss
+    stream, values, parameters = iter(batches), [], 0
+    inputs = [p for p in [*net.parameters(), *include] if p.requires_grad]
+    rounds = 1 if rule == "row" else iterations
+    with evaluation.statistics(net, "batch"):
+        for _ in range(rounds):
+            gram, parameters = _gram(inputs, loss, _take(stream, m, rounds))
+            rows = _confusions(gram)
+            values += rows.tolist() if rule == "row" else [float(rows.max())]
+    total = sum(values) / (len(values) if reduction == "mean" else 1)
+    return Confusion(total / (parameters / 1e6), tuple(values), parameters)
+
+
+def _gram(inputs: Sequence[Tensor], loss: Loss, drawn: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, int]:
+    """(m, m) in float64, and how many parameters have a gradient."""
+    rows = []
+    for images, labels in drawn:
+        found = torch.autograd.grad(loss(images, labels), inputs, allow_unused=True)
+        rows.append([None if g is None else g.flatten() for g in found])
+    columns = [parts for parts in zip(*rows, strict=True) if any(part is not None for part in parts)]
+    gram = 0.0
+    for parts in columns:  # in double precision only one parameter at a time
+        like = next(part for part in parts if part is not None)
+        block = torch.stack([torch.zeros_like(like) if part is None else part for part in parts]).double()
+        gram = gram + block @ block.T
+    return gram, sum(next(p for p in parts if p is not None).numel() for parts in columns)
+
+
+def _take(stream: Iterator, m: int, rounds: int) -> list[tuple[Tensor, Tensor]]:
+    drawn = [batch for _, batch in zip(range(m), stream, strict=False)]
+    if len(drawn) < m:
+        raise ValueError(f"the batches ran out: {rounds} x {m} are needed; `fresh_batches` has no end")
+    return drawn
+
+
+def fresh_batches(
+    data: Data, *, split: Split | None = None, batch_size: int = 96, seed: int = 0, augment: Augment | None = Augment()
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Full training batches without end, in a new order with every pass; of the whole split where it is smaller.
+
+    Confusion grows with the noise of the batches: compare networks at one batch size only.
+    """
+    epoch, split = 0, data.train if split is None else split
+    while True:
+        yield from batches(
+            split,
+            min(batch_size, len(split)),
+            mean=data.mean,
+            std=data.std,
+            seed=seed,
+            purpose="confusion",
+            epoch=epoch,
+            augment=augment,
+            drop_last=True,
+        )
+        epoch += 1
+
+
+def matching_depth(confusions: Mapping[int, float], reference: float, *, rule: str = "difference") -> int:
+    """The number of cells whose confusion is nearest to that of the final network; the smaller wins ties.
+
+    `rule="log_ratio"` measures the distance by ratios.
+    """
+    rules = {"difference": lambda x: abs(x - reference), "log_ratio": lambda x: abs(_log(x) - _log(reference))}
+    if rule not in rules:
+        raise ValueError(f"unknown rule {rule!r}; known: {', '.join(rules)}")
+    return min(sorted(confusions), key=lambda depth: round(rules[rule](confusions[depth]), 12))
+
+
+def _log(x: float) -> float:
+    return log(x) if x > 0 else -float("inf")

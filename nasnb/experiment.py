@@ -1,0 +1,135 @@
+"""An experiment in a line per run: computed if missing, continued if interrupted, loaded if finished.
+
+And what the notebooks in notebooks/stages choose between: a method with other parts, the search that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasnb.analysis.pc_darts.mixing import variant
+from nasnb.architecture import Genotype
+from nasnb.config import SearchConfig, TrainConfig, nearest
+from nasnb.data import Data
+from nasnb.device.distributed import together
+from nasnb.methods import METHODS, Method
+from nasnb.runs import Finished, Result, Run, Task
+from nasnb.search import SearchState, begin, search
+from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank
+from nasnb.search.selection import ScoreRule, magnitude
+from nasnb.spaces import Space, with_nodes
+from nasnb.supernet.partial_channels import PartialMix
+from nasnb.training import TrainState, prepare, train
+
+LABELS = ("name", "config", "training", "final", "export")  # what does not change a search
+
+
+def run_search(
+    method: Method, data: Data, config: SearchConfig, *, runs_dir: str | Path, after: Result | None = None
+) -> Result:
+    """Search with `method`, in the folder of `runs_dir` that method, data and config name.
+
+    `after` a finished search of the same config by another method, only what follows is done: the selection of
+    `method`, on that supernet. Its history begins there.
+    """
+    facts = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in LABELS}
+    if after is not None:
+        _check_fits(method, after)
+        facts["after"] = after.name
+
+    def epochs(state: SearchState, on_step: Callable[[SearchState], None]) -> Iterator[Finished]:
+        for epoch in search(method, data, config, state=state, on_step=on_step):
+            yield Finished(epoch.row(), epoch.weights, epoch.genotype)
+
+    run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
+    n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)
+    first = after.state if after else lambda: begin(method, data, config)
+    with together():
+        return run.finish(Task(first, epochs, n_epochs, _steps))
+
+
+def _steps(state: SearchState | TrainState) -> int:
+    return state.steps_per_epoch
+
+
+def _check_fits(method: Method, after: Result) -> None:
+    for group in method.space.choices.groups:
+        had, has = after.weights[group].shape[1:], method.space.choices.shape(group)
+        if had != has:
+            raise ValueError(
+                f"{group!r} of {after.name} has {had[0]} edges with {had[1]} candidates, that of "
+                f"{method.name} {has[0]} with {has[1]}: search in the same space"
+            )
+
+
+def _n_epochs(method: Method, config: SearchConfig) -> int:
+    stage = config.epochs if method.select is None else method.select(method, config).end
+    return stage if method.then is None else 2 * stage
+
+
+def run_training(
+    space: Space, genotype: Genotype, data: Data, config: TrainConfig, *, runs_dir: str | Path, **network: Any
+) -> Result:
+    """Train the final network of `genotype`; `network` are further arguments of `space.network`, e.g. stem."""
+
+    def epochs(state: TrainState, on_step: Callable[[TrainState], None]) -> Iterator[Finished]:
+        for epoch in train(state, on_step=on_step):
+            yield Finished(epoch.row())
+
+    facts = {"space": space, "genotype": genotype, **network}
+    run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
+    task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, _steps)
+    with together():
+        return run.finish(task)
+
+
+# --- stages ---
+
+SCORES: Mapping[str, Callable[[], ScoreRule]] = {
+    "magnitude": lambda: magnitude,
+    "minimum_stable_rank": minimum_stable_rank,
+    "maximum_stable_rank": maximum_stable_rank,
+}
+PROTOCOLS = ("first", "supernet", "short_training")
+
+
+def method_like(
+    name: str,
+    *,
+    space: str | None = None,
+    k: int | None = None,
+    edge_normalisation: bool | None = None,
+    nodes: int | None = None,
+    score: str | None = None,
+) -> Method:
+    """A method of METHODS with some of its parts replaced; None keeps a part. Raises ValueError for unknown names."""
+    for what, wanted, known in (("method", name, METHODS), ("score", score, SCORES)):
+        if wanted is not None and wanted not in known:
+            raise ValueError(f"unknown {what} {wanted!r}{nearest(wanted, known)}; known: {', '.join(known)}")
+    method = METHODS[name] if space is None else METHODS[name].on(space)
+    if k is not None or edge_normalisation is not None:
+        own_k = method.mix.k if isinstance(method.mix, PartialMix) else 1
+        beta = method.relax.edges if edge_normalisation is None else edge_normalisation
+        method = variant(method, k=own_k if k is None else k, beta=beta)
+    if nodes is not None:
+        method = replace(method, name=f"{method.name}-{nodes}-nodes", space=with_nodes(method.space, nodes))
+    if score is not None:
+        method = replace(method, name=f"{method.name}-by-{score.replace('_', '-')}", score=SCORES[score]())
+    return method
+
+
+def picked(searches: Sequence[Result], protocol: str, *, short: Sequence[Result] = ()) -> int:
+    """Which of several searches goes on: the first; the most accurate supernet; or the best of short trainings.
+
+    The last is how DARTS picks among four (section 3.2): it looks at the test images, so its errors flatter.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"unknown protocol {protocol!r}{nearest(protocol, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}")
+    if protocol == "first":
+        return 0
+    judged = searches if protocol == "supernet" else short
+    return int(np.argmax([result.history.valid_accuracy.iloc[-1] for result in judged]))

@@ -1,0 +1,41 @@
+"""What every chapter says in the same way: its setting, its claims, published against measured, cost and record."""
+
+from nasnb.report.tables import (
+    SHOWS,
+    SHOWS_NOT,
+    UNTOLD,
+    Claim,
+    Table,
+    against_published,
+    claims_table,
+    composition,
+    costs,
+    glue,
+    hyperparameters,
+    mean_sd,
+    part_text,
+    published_text,
+    record_of,
+    setting,
+    verdict,
+)
+
+__all__ = [
+    "SHOWS",
+    "SHOWS_NOT",
+    "UNTOLD",
+    "Claim",
+    "Table",
+    "against_published",
+    "claims_table",
+    "composition",
+    "costs",
+    "glue",
+    "hyperparameters",
+    "mean_sd",
+    "part_text",
+    "published_text",
+    "record_of",
+    "setting",
+    "verdict",
+]

@@ -1,0 +1,269 @@
+"""The command line: run a chapter or a sweep, make the book's chapters, list runs, compare two, gather many."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from nasnb.config import PRESETS
+from nasnb.workflow import execute
+
+MISTAKE = 2  # exit code for what the user can mend in the command itself
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 a chapter failed, 2 a mistake in the command, 128 + n ended by signal n."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except execute.Stopped as stop:
+        _tell(stop)
+        return 128 + stop.number
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (execute.ChapterFailed, OSError) as error:
+        _tell(error)
+        return 1
+    except ValueError as error:
+        _tell(error)
+        return MISTAKE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nasnb", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="execute one chapter", description="Execute one chapter with papermill.")
+    run.add_argument("chapter", help="a notebook, or its name in the folder of notebooks, e.g. 01-darts")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value for the notebook's parameters cell; may be given many times",
+    )
+    run.add_argument("--output", type=Path, help="the executed copy (default: build/NAME.ipynb)")
+    run.add_argument("--dry-run", action="store_true", help="only estimate time and memory from a few steps")
+    run.set_defaults(command=_run)
+
+    book = commands.add_parser(
+        "book",
+        help="execute the chapters that are out of date",
+        description="Execute every chapter whose copy is missing or out of date.",
+    )
+    book.add_argument("--preset", help="smoke, laptop, gpu or paper (default: what the chapters say)")
+    book.add_argument("--workers", type=int, help="chapters at a time (default: one per core, one on a graphics card)")
+    book.add_argument("--output", type=Path, default=Path("book/chapters"), help="default: book/chapters")
+    book.set_defaults(command=_book)
+    for command in (run, book):
+        command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
+
+    sweep = commands.add_parser("sweep", help="run the rows of a sweep", description="Run what is missing of a sweep.")
+    sweep.add_argument("--workers", type=int, default=1, help="rows at a time (default: 1)")
+    sweep.add_argument("--dry-run", action="store_true", help="only list the rows")
+    sweep.add_argument("--plan", action="store_true", help="only list the rows, as JSON, for workflow engines")
+    sweep.set_defaults(command=_sweep)
+    row = commands.add_parser("row", help="run one row of a sweep", description="Run one row of a sweep.")
+    for command in (run, row):
+        command.add_argument("--tied", action="store_true", help="stop when standard input ends")
+    row.set_defaults(command=_row)
+    for command in (sweep, row):
+        command.add_argument("sweep", help="a YAML file, or its name in notebooks/sweeps")
+        command.add_argument("--preset", choices=list(PRESETS), help="short for -p preset=...")
+        command.add_argument(
+            "-p",
+            "--parameter",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a value for all rows; may be given many times",
+        )
+        command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
+    row.add_argument("row", help="its name, as `nasnb sweep --dry-run` lists it")
+
+    runs = commands.add_parser("runs", help="list the runs", description="List the runs of a folder.")
+    runs.set_defaults(command=_runs)
+    compare = commands.add_parser(
+        "compare", help="what differs between two runs", description="What differs between two runs."
+    )
+    compare.add_argument("a", help="a run's name, or enough of its beginning or end")
+    compare.add_argument("b")
+    compare.set_defaults(command=_compare)
+    gather = commands.add_parser(
+        "gather", help="mean, spread and best over seeds", description="Searches and their retrainings over seeds."
+    )
+    gather.add_argument("--csv", type=Path, help="also write the table to this file")
+    gather.set_defaults(command=_gather)
+    for command in (runs, compare, gather):
+        command.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    path = execute.find_chapter(arguments.chapter, arguments.notebooks)
+    values = execute.parse_parameters(arguments.parameter, execute.parameters_of(path))
+    if arguments.dry_run:
+        print(execute.estimate(path, values))
+        return 0
+    if arguments.tied:
+        from nasnb.workflow.pool import stop_with_parent
+
+        stop_with_parent()
+    output = arguments.output or Path("build") / path.name
+    if "LOCAL_RANK" in os.environ:  # one of several processes that torchrun started
+        execute.take_own_device(int(os.environ["LOCAL_RANK"]))
+        if int(os.environ["RANK"]) > 0:
+            with tempfile.TemporaryDirectory() as folder:
+                execute.execute(path, Path(folder) / path.name, values)
+            return 0
+    seconds = execute.execute(path, output, values)
+    print(f"{output}: executed in {seconds:.0f} s")
+    return 0
+
+
+def _book(arguments: argparse.Namespace) -> int:
+    from nasnb.workflow import book
+
+    paths = sorted(arguments.notebooks.glob("[0-9]*.ipynb"))
+    if not paths:
+        raise ValueError(f"no chapters in {arguments.notebooks}: give the folder with --notebooks")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
+    preset = [f"preset={arguments.preset}"] if arguments.preset else []
+    values = [execute.parse_parameters(preset, execute.parameters_of(path)) for path in paths]
+    pages = [book.Page(path, arguments.output / path.name, given) for path, given in zip(paths, values, strict=True)]
+    failed = book.make(pages, workers=arguments.workers, tell=_say)
+    for page in failed:
+        _tell(book.last_words(page))
+    return 1 if failed else 0
+
+
+def _read_sweep(arguments: argparse.Namespace):
+    from nasnb.workflow.sweep_file import read_sweep
+
+    path = Path(arguments.sweep)
+    if not path.suffix:
+        path = arguments.notebooks / "sweeps" / f"{arguments.sweep}.yaml"
+    preset = [f"preset={arguments.preset}"] if arguments.preset else []
+    return read_sweep(path, notebooks=arguments.notebooks, assignments=[*preset, *arguments.parameter])
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from nasnb.workflow import pool, row
+
+    sweep = _read_sweep(arguments)
+    if arguments.plan:
+        print(row.plan_as_json(sweep))
+        return 0
+    finished = sum(row.is_finished() for row in sweep.rows)
+    print(f"{sweep.title}: {len(sweep.rows)} rows, {finished} of them finished", flush=True)
+    if arguments.dry_run:
+        for row in sweep.rows:
+            print(f"{row.name}: {'finished' if row.is_finished() else 'to do'}, {row.notebook.stem} {row.values}")
+        return 0
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
+    options = ["--notebooks", str(arguments.notebooks), "--tied"]
+    options += [f"--preset={arguments.preset}"] * bool(arguments.preset)
+    options += [f"--parameter={assignment}" for assignment in arguments.parameter]
+    command = [sys.executable, "-m", "nasnb", "row", *options, arguments.sweep]
+    failed = pool.run_all(sweep.rows, command, workers=arguments.workers, tell=_say)
+    for row in failed:
+        _tell(f"{row.name}: {row.last_error(row)}")
+    return 1 if failed else 0
+
+
+def _row(arguments: argparse.Namespace) -> int:
+    from nasnb.config import nearest
+    from nasnb.workflow import row
+    from nasnb.workflow.pool import stop_with_parent
+
+    rows = {row.name: row for row in _read_sweep(arguments).rows}
+    if arguments.row not in rows:
+        raise ValueError(
+            f"{arguments.sweep} has no row {arguments.row!r}{nearest(arguments.row, rows)}; if the "
+            "notebook or the version changed since it was planned, plan again"
+        )
+    if arguments.tied:
+        stop_with_parent()
+    row.run_row(rows[arguments.row])
+    return 0
+
+
+def _gather(arguments: argparse.Namespace) -> int:
+    from nasnb.runs import gather
+
+    table = gather(arguments.runs_dir)
+    if table.empty:
+        print(f"no finished searches or trainings in {arguments.runs_dir}")
+        return 0
+    if arguments.csv:
+        table.to_csv(arguments.csv, index=False)
+    print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
+    return 0
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from nasnb.runs import find_runs
+    from nasnb.workflow.row import failures
+
+    with warnings.catch_warnings(record=True) as skipped:
+        warnings.simplefilter("always")
+        table = find_runs(arguments.runs_dir)
+    for warning in skipped:
+        _tell(warning.message)
+    if table.empty:
+        print(f"no runs in {arguments.runs_dir}")
+    else:
+        print(_shown(table).to_string(index=False))
+    for name, error in table.loc[table["error"].notna(), ["name", "error"]].itertuples(index=False):
+        print(f"{name} failed: {error}")
+    for name, error in failures(arguments.runs_dir):
+        print(f"{name} failed: {error}")
+    return 0
+
+
+def _shown(table):
+    from nasnb.runs.progress import duration
+
+    def text(column: str, write) -> list[str]:
+        return ["" if value != value else write(value) for value in table[column]]
+
+    return table[["name", "state"]].assign(
+        epochs=[f"{e:.0f}/{of:.0f}" if of == of else "" for e, of in zip(table["epoch"], table["epochs"], strict=True)],
+        left=text("seconds_left", duration),
+        accuracy=text("accuracy", lambda value: f"{value:.2f} %"),
+        time=text("seconds", duration),
+    )
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from nasnb.runs import compare
+
+    table = compare(arguments.a, arguments.b, runs_dir=arguments.runs_dir)
+    for entry, *values in table.itertuples(index=False):
+        print(entry)
+        for name, value in zip((arguments.a, arguments.b), values, strict=True):
+            print(f"    {name}: {_short(value)}")
+    if table.empty:
+        print("nothing differs")
+    return 0
+
+
+def _short(value: object) -> str:
+    text = "-" if value is None or value != value else str(value)
+    return text if len(text) <= 60 else f"{text[:60]} ..."
+
+
+def _say(message: str) -> None:
+    print(message, flush=True)
+
+
+def _tell(message: object) -> None:
+    print(f"nasnb: {message}", file=sys.stderr, flush=True)

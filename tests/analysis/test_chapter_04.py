@@ -1,0 +1,95 @@
+"""Analyses of the chapter on StacNAS: families of operations, and networks that differ in one operation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from supernets import batches_of, tiny_supernet
+from torch.testing import assert_close
+
+from nasnb.analysis.stacnas.correlation import operator_correlation, operator_groups
+from nasnb.analysis.stacnas.families import contrast, correlation_views, published_correlation, similarity_tree
+from nasnb.analysis.stacnas.standalone import FirstEdge, with_first_edge
+from nasnb.architecture import Genotype
+from nasnb.published.genotypes import GENOTYPES
+from nasnb.randomness import seeded
+from nasnb.spaces import SPACES
+from nasnb.spaces.stacnas import STACNAS_GROUPS
+
+GENOTYPE = GENOTYPES["STACNAS_CIFAR10"]
+SIZE = {"channels": 4, "cells": 3, "classes": 3}
+
+
+def matrix(rows, names="abc"):
+    return pd.DataFrame(rows, list(names), list(names), dtype=float)
+
+
+def test_contrast_worked_by_hand():
+    found = contrast(matrix([[1, 0.5, 0.1], [0.5, 1, 0.3], [0.1, 0.3, 1]]), [("a", "b"), ("c",), ("not there",)])
+    assert found.within == pytest.approx(0.5)
+    assert found.across == pytest.approx(0.2)
+
+
+def test_contrast_needs_pairs_of_both_kinds():
+    with pytest.raises(ValueError, match="within a group and pairs across"):
+        contrast(matrix([[1, 0], [0, 1]], "ab"), [("a",), ("b",)])
+
+
+def test_table_6_is_symmetric_and_its_families_are_those_of_the_text():
+    table = published_correlation()
+    assert (table.to_numpy() == table.to_numpy().T).all()
+    assert table.loc["max_pool_3x3", "dil_conv_3x3"] == -0.13
+    assert {frozenset(group) for group in operator_groups(table)} == {
+        frozenset(g) for g in STACNAS_GROUPS if len(g) > 1
+    }
+    assert contrast(table, STACNAS_GROUPS).within == pytest.approx((0.52 + 0.38 + 0.27) / 3)
+
+
+def test_tree_joins_the_most_similar_first_and_at_the_mean_distance():
+    tree = similarity_tree(matrix([[1, 0.8, 0.2], [0.8, 1, 0.4], [0.2, 0.4, 1]]))
+    assert tree[:, 2].tolist() == pytest.approx([0.2, 0.7])
+
+
+def test_views_are_the_single_correlations():
+    net, weights, images = tiny_supernet("s2")
+    ops = ["sep_conv_3x3", "skip_connect"]
+    views = correlation_views(net, lambda: batches_of(images), weights, ops=ops)
+    assert len(views) == 4
+    alone = operator_correlation(net, batches_of(images), weights, ops=ops, center="global")
+    pd.testing.assert_frame_equal(views["first edge, global"], alone.loc[ops, ops])
+    assert not np.allclose(views["first edge, global"], views["all edges, global"])
+
+
+def test_only_the_first_edge_changes():
+    other = with_first_edge(GENOTYPE, "max_pool_3x3")
+    changed = [(a, b) for a, b in zip(GENOTYPE.picks["normal"], other.picks["normal"], strict=True) if a != b]
+    assert [(a.op, b.op, b.source, b.target) for a, b in changed] == [("skip_connect", "max_pool_3x3", 0, 2)]
+    assert other.picks["reduce"] == GENOTYPE.picks["reduce"]
+
+
+def test_a_genotype_without_a_first_edge_is_refused():
+    picks = {**GENOTYPE.picks, "normal": GENOTYPE.picks["normal"][2:]}
+    with pytest.raises(ValueError, match="0 picks of 'normal' go from state 0 to state 2"):
+        with_first_edge(Genotype(picks, GENOTYPE.concat), "max_pool_3x3")
+
+
+def test_first_edge_changes_the_first_cell_alone():
+    space = FirstEdge(SPACES["stacnas"], "dil_conv_5x5")
+    nets = [s.network(GENOTYPE, **SIZE) for s in (space, SPACES["stacnas"])]
+    sizes = [[sum(p.numel() for p in block.parameters()) for block in net.blocks] for net in nets]
+    assert sizes[0][0] > sizes[1][0]
+    assert sizes[0][1:] == sizes[1][1:]
+
+
+def test_first_edge_computes_what_a_network_of_the_changed_genotype_computes_in_its_first_cell():
+    cells = SPACES["stacnas"]
+    with seeded(0, "first edge"):
+        net = FirstEdge(cells, "dil_conv_3x3").network(GENOTYPE, **SIZE).eval()
+        whole = cells.network(with_first_edge(GENOTYPE, "dil_conv_3x3"), **SIZE).eval()
+        images = torch.randn(2, 3, 8, 8)
+    whole.stem.load_state_dict(net.stem.state_dict())
+    whole.blocks[0].load_state_dict(net.blocks[0].state_dict())
+    with torch.no_grad():
+        found, expected = (n.features(n.stem(images), n.route(None), stop=1)[1] for n in (net, whole))
+        assert net(images).shape == (2, 3)
+    assert_close(found, expected)

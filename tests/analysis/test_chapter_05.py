@@ -1,0 +1,175 @@
+"""What the chapter on MSR-DARTS adds: ranks remembered over a search, norms of a supernet, filters, their figures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from supernets import tiny_supernet
+
+from nasnb import plots
+from nasnb.analysis.msr_darts.norms import FILTERS, filtered, rescaled_norms
+from nasnb.analysis.msr_darts.rank_history import (
+    before_and_after,
+    cells_by_rank,
+    choice_over_time,
+    in_turn,
+    largest_weights,
+    ranks_over_epochs,
+    recorded_ranks,
+    unmoved_share,
+)
+from nasnb.data import load
+from nasnb.methods import METHODS
+from nasnb.search import begin, search
+from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank, rank_weighted
+from nasnb.spectral import SpectralNormalised, SpectralRule
+
+
+@pytest.fixture(scope="module")
+def states():
+    """Two epochs of the paper's search and of the published code's, each of two steps, with ranks remembered."""
+    data = load("fashion-sample").resized(8)
+    found = {}
+    for name, hook in (
+        ("msr-darts", recorded_ranks()),
+        ("msr-darts-published-code", in_turn(rank_weighted(), recorded_ranks())),
+    ):
+        method = replace(METHODS[name], hook=hook)
+        config = method.at("smoke", epochs=2, train_images=64, batch_size=32)
+        found[name] = begin(method, data, config)
+        for _ in search(method, data, config, state=found[name]):
+            pass
+    return found
+
+
+def test_ranks_before_and_after_every_epoch(states):
+    history = ranks_over_epochs(states["msr-darts"])
+    assert history.epoch.unique().tolist() == [0, 1, 2]
+    assert len(history) == 3 * 3 * 14 * 4
+    assert history["rank"].between(1, 16).all()
+
+
+def test_the_last_cells_are_those_that_the_search_rules_give(states):
+    state = states["msr-darts"]
+    rules = {
+        ("operator", "minimum"): minimum_stable_rank(),
+        ("kernel", "minimum"): minimum_stable_rank(of="kernel"),
+        ("published", "minimum"): minimum_stable_rank(shape_rule="published_code"),
+        ("operator", "maximum"): maximum_stable_rank(),
+        ("operator", "maximum on the same edges"): maximum_stable_rank(keep_edges=True),
+    }
+    for (reading, choose), rule in rules.items():
+        cells = cells_by_rank(state, reading, choose=choose)
+        assert len(cells) == 3
+        assert cells[-1] == state.method.space.discretise(rule(state))
+
+
+def test_a_resumed_hook_remembers_nothing_twice(states):
+    state = states["msr-darts"].copied()
+    recorded_ranks()(state)
+    pd.testing.assert_frame_equal(ranks_over_epochs(state), ranks_over_epochs(states["msr-darts"]))
+
+
+def test_published_mixing_leaves_candidates_untrained(states):
+    """Softmax of minus ranks in the hundreds is one-hot: what weighs nothing does not learn."""
+    published = states["msr-darts-published-code"]
+    assert unmoved_share(ranks_over_epochs(states["msr-darts"])) < 0.1
+    assert unmoved_share(ranks_over_epochs(published)) > 0.4
+    weights = largest_weights(ranks_over_epochs(published, "published"))
+    last = weights[weights.epoch == 2].set_index(["group", "block", "edge"]).weight
+    for name, used in published.extra["cell_weights"].items():
+        group, _, block = name.rpartition("/")
+        assert last[group, int(block)].to_numpy() == pytest.approx(used.amax(1).numpy(), abs=1e-5)
+
+
+def test_refusals(states):
+    with pytest.raises(ValueError, match="unknown reading 'operators' of stable ranks; known: operator"):
+        ranks_over_epochs(states["msr-darts"], "operators")
+    with pytest.raises(ValueError, match="cannot choose by 'largest'; known: minimum"):
+        cells_by_rank(states["msr-darts"], choose="largest")
+    method = METHODS["msr-darts"]
+    fresh = begin(method, states["msr-darts"].data, method.at("smoke"))
+    with pytest.raises(ValueError, match="recorded no ranks; give it hook=recorded_ranks"):
+        ranks_over_epochs(fresh)
+
+
+def history_by_hand(ranks):
+    """One cell, one edge, operations a and b; `ranks` are pairs, one per epoch."""
+    rows = [
+        (e, "normal", 0, 0, 0, op, rank) for e, pair in enumerate(ranks) for op, rank in zip("ab", pair, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["epoch", "group", "block", "edge", "source", "op", "rank"])
+
+
+def test_readings_by_hand():
+    history = history_by_hand([(1.0, 2.0), (3.0, 2.0), (1.5, 2.0)])
+    assert choice_over_time(history).to_dict("list") == {
+        "epoch": [0, 1, 2],
+        "as_before": [1, 0, 1],
+        "as_at_end": [1, 0, 1],
+    }
+    assert unmoved_share(history) == 0.5
+    assert before_and_after(history).after.tolist() == [1.5, 2.0]
+    e = np.exp(-1)
+    assert largest_weights(history).weight.to_numpy() == pytest.approx([1 / (1 + e), 1 / (1 + e), 1 / (1 + e**0.5)])
+
+
+def test_weights_of_ranks_in_the_thousands_do_not_overflow():
+    assert largest_weights(history_by_hand([(4096.0, 4198.4)])).weight.tolist() == [1.0]
+
+
+def norms_by(rule, net):
+    for part in [module for module in net.modules() if isinstance(module, SpectralNormalised)]:
+        part.rule = rule
+    return rescaled_norms(net)
+
+
+def test_norms_after_rescaling_are_a_little_more_than_one():
+    net, _, _ = tiny_supernet("msr")
+    table = norms_by(SpectralRule(), net)
+    assert table.groupby("conv").norm.size().to_dict() == {"1x1": 252, "3x3": 126, "5x5": 126}
+    assert table.norm.min() >= 1 - 1e-9
+    assert 1.01 < table.norm.max() < 2
+    assert norms_by(SpectralRule(iterations=100), net).norm.mean() < 1.002
+    assert set(norms_by(SpectralRule(method="exact"), net).norm) == {1.0}
+
+
+def test_norms_of_a_network_without_normalised_convolutions():
+    net, _, _ = tiny_supernet("s2")
+    with pytest.raises(ValueError, match="use a supernet of the space 'msr'"):
+        rescaled_norms(net)
+
+
+def test_filters_and_their_ranks():
+    image = torch.rand(9, 9, generator=torch.Generator().manual_seed(0))
+    found = filtered(image)
+    assert list(found) == list(FILTERS)
+    for each in found.values():
+        by_values = (each.singular_values**2).sum() / each.singular_values[0] ** 2
+        assert each.stable_rank == pytest.approx(by_values)
+        assert each.noise_sensitivity >= each.stable_rank * (1 - 1e-12)  # a delta reaches the bound
+    alone = found["leave alone"]
+    assert alone.clean == pytest.approx(image.numpy())
+    assert alone.stable_rank == pytest.approx(81)
+    assert found["blur 5x5"].stable_rank < found["blur 3x3"].stable_rank < 81
+
+
+def test_figures_show_what_they_are_given(states):
+    plots.use_style()
+    image = torch.rand(6, 6)
+    fig = plots.plot_filters(filtered(image, {"blur": torch.ones(3, 3)}))
+    assert fig.axes[3].get_title(loc="left").startswith("stable rank ")
+    history = ranks_over_epochs(states["msr-darts"])
+    fig = plots.plot_ridge_panels(history, "rank", rows="op", panels="epoch", label="rank", names={"sep_conv_3x3": "a"})
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["0", "1", "2"]
+    assert fig.axes[0].get_yticklabels()[list(history.op.unique()).index("sep_conv_3x3")].get_text() == "a"
+    ends = before_and_after(history)
+    fig = plots.plot_change({"one": ends, "two": ends}, by="group", label="rank")
+    reduce = next(line for line in fig.axes[0].lines if line.get_label() == "reduce")
+    moved = ends[ends.group == "reduce"]
+    assert reduce.get_ydata() == pytest.approx(100 * (moved.after / moved.before - 1).to_numpy())
+    table = pd.DataFrame({"order": "paper", "conv": "1x1", "iterations": [1, 1, 5, 5], "ratio": [0.5, 0.7, 0.9, 0.9]})
+    fig = plots.plot_estimates(table)
+    assert fig.axes[0].lines[0].get_ydata() == pytest.approx([0.6, 0.9])

@@ -1,0 +1,101 @@
+"""Results over seeds: the noise of search stands apart from the noise of training, and every line names its rule."""
+
+import math
+
+import pytest
+
+from nasnb.workflow.cli import main
+from nasnb.architecture import Genotype, Pick
+from nasnb.config import SearchConfig, TrainConfig
+from nasnb.runs import Finished, Run, Task, find_runs, gather
+
+
+def network(op: str) -> Genotype:
+    return Genotype({"normal": (Pick(op, 0, 2),)}, {"normal": (2,)})
+
+
+class Nothing:
+    epoch, step = 0, 0
+
+    def state_dict(self) -> dict:
+        return {}
+
+
+def finished(run: Run, accuracy: float, found: Genotype | None = None) -> None:
+    epoch = Finished({"epoch": 1, "valid_accuracy": accuracy}, genotype=found)
+    run.finish(Task(Nothing, lambda state, on_step: [epoch], 1, lambda state: 1))
+
+
+@pytest.fixture
+def searched(data, tmp_path):
+    def make(seed: int, accuracy: float, op: str, **changes) -> None:
+        config = SearchConfig(seed=seed, **changes)
+        run = Run("search", method="m", config=config, data=data, runs_dir=tmp_path, facts={})
+        finished(run, accuracy, network(op))
+
+    return make
+
+
+@pytest.fixture
+def retrained(data, tmp_path):
+    def make(seed: int, error: float, op: str, **changes) -> None:
+        facts = {"space": "darts", "genotype": network(op)}
+        config = TrainConfig(seed=seed, **changes)
+        finished(Run("train", method="darts", config=config, data=data, runs_dir=tmp_path, facts=facts), 100 - error)
+
+    return make
+
+
+def lines(folder, what: str) -> list[tuple]:
+    table = gather(folder)
+    chosen = table[table.what == what]
+    return list(chosen[["method", "n", "mean", "sd", "best", "protocol"]].itertuples(index=False, name=None))
+
+
+def test_spread_of_searches_and_of_retrainings_by_hand(searched, retrained, tmp_path):
+    for seed, (accuracy, op) in enumerate([(50, "skip_connect"), (70, "sep_conv_3x3"), (60, "max_pool_3x3")]):
+        searched(seed, accuracy, op)
+    for op, errors in {"skip_connect": (10, 12), "sep_conv_3x3": (6, 8, 10)}.items():
+        for seed, error in enumerate(errors):
+            retrained(seed, error, op)
+    approximately = pytest.approx
+    assert lines(tmp_path, "searches") == [("m", 3, approximately(60), approximately(10), 70, "last epoch")]
+    first, second = sorted(lines(tmp_path, "retrainings"))
+    assert first == ("m, search seed 0", 2, approximately(11), approximately(math.sqrt(2)), 10, "last epoch")
+    assert second == ("m, search seed 1", 3, approximately(8), approximately(2), 6, "last epoch")
+    # of the searches' means, 11 and 8, whatever the noise within each
+    ((method, n, mean, sd, best, protocol),) = lines(tmp_path, "searches, retrained")
+    assert (method, n, mean, best) == ("m", 2, approximately(9.5), approximately(8))
+    assert sd == approximately(3 / math.sqrt(2)) and protocol == "each search's mean over its retrainings, last epoch"
+    ((_, n, mean, sd, best, protocol),) = lines(tmp_path, "picked, retrained")
+    assert (n, mean, sd, best) == (3, approximately(8), approximately(2), approximately(6))
+    assert protocol == "retrainings of the most accurate supernet of 3, last epoch"
+
+
+def test_other_numbers_are_other_lines_and_one_run_has_no_spread(searched, retrained, tmp_path):
+    searched(0, 50, "skip_connect")
+    searched(0, 40, "skip_connect", epochs=7)
+    assert sorted(line[1:3] for line in lines(tmp_path, "searches")) == [(1, 40), (1, 50)]
+    assert all(math.isnan(line[3]) for line in lines(tmp_path, "searches"))
+    retrained(0, 9, "sep_conv_3x3")  # found by none of them
+    ((method, n, *_),) = lines(tmp_path, "retrainings")
+    assert method.startswith("darts, given architecture ") and n == 1
+    assert not lines(tmp_path, "searches, retrained") and not lines(tmp_path, "picked, retrained")
+
+
+def test_what_is_not_finished_does_not_count(searched, data, tmp_path):
+    searched(0, 50, "skip_connect")
+    broken = Run("search", method="m", config=SearchConfig(seed=1), data=data, runs_dir=tmp_path, facts={})
+    with pytest.raises(ZeroDivisionError):
+        broken.finish(Task(Nothing, lambda state, on_step: [1 / 0], 1, lambda state: 1))
+    assert sorted(find_runs(tmp_path).state) == ["failed", "finished"]
+    assert [line[1] for line in lines(tmp_path, "searches")] == [1]
+
+
+def test_the_command_prints_and_writes_the_table(searched, tmp_path, capsys):
+    assert main(["gather", "--runs-dir", str(tmp_path)]) == 0
+    assert "no finished searches or trainings" in capsys.readouterr().out
+    searched(0, 50, "skip_connect")
+    assert main(["gather", "--runs-dir", str(tmp_path), "--csv", str(tmp_path / "table.csv")]) == 0
+    assert "last epoch" in capsys.readouterr().out
+    assert (tmp_path / "table.csv").read_text().startswith("what,method,dataset,epochs,metric,n,mean,sd,best,protocol")
