@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pandas as pd
 
 from nasnb.analysis.darts.dominance import is_convolution
 from nasnb.analysis.fans import fans_of
-from nasnb.architecture import Edge, Genotype
+from nasnb.architecture import N_INPUTS, Edge, Genotype, Pick
 from nasnb.spaces.hypercuboid import Stage
 from nasnb.supernet.network import Network
 
@@ -36,6 +36,20 @@ def cell_width(genotype: Genotype, group: str = "normal") -> float:
 
 def _real(genotype: Genotype, group: str) -> list:
     return [pick for pick in genotype.picks[group] if pick.op != "none"]
+
+
+def topologies(n_nodes: int = 4) -> pd.DataFrame:
+    """Depth and width of every way to give each node of a cell two different states before it: 180 for four nodes.
+
+    What a cell looks like if its edges are drawn by chance (MSR-DARTS, section 4.5, compares two cells).
+    """
+    states = [tuple(combinations(range(node), 2)) for node in range(N_INPUTS, N_INPUTS + n_nodes)]
+    rows = []
+    for sources in product(*states):
+        picks = [Pick("skip_connect", s, N_INPUTS + node) for node, pair in enumerate(sources) for s in pair]
+        cell = Genotype({"normal": tuple(picks)}, {"normal": tuple(range(N_INPUTS, N_INPUTS + n_nodes))})
+        rows.append((cell_depth(cell), cell_width(cell)))
+    return pd.DataFrame(rows, columns=["depth", "width"])
 
 
 def edge_agreement(first: Genotype, second: Genotype, group: str = "normal", *, ops: bool = False) -> dict[int, float]:

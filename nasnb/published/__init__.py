@@ -1,6 +1,6 @@
 """What the papers published: their numbers, their genotypes, and where they contradict each other or themselves."""
 
 from nasnb.published.genotypes import GENOTYPES
-from nasnb.published.numbers import contradictions, published
+from nasnb.published.numbers import contradictions, published, retests
 
-__all__ = ["GENOTYPES", "contradictions", "published"]
+__all__ = ["GENOTYPES", "contradictions", "published", "retests"]

@@ -48,6 +48,22 @@ def disagreements() -> pd.DataFrame:
     return said[[*_KEY, "value", "spread", "paper", "table"]].reset_index(drop=True)
 
 
+def retests(paper: str | None = None) -> pd.DataFrame:
+    """Which published numbers are set against which, to test a claim again: of one paper, or of all.
+
+    Columns: claim, paper, says, test, place, better, against_place, worse, dataset, metric, caution. `test` is "means",
+    "counts", "runs" (means of listed runs) or "spreads" (of listed runs).
+    Raises ValueError naming the nearest paper that has any.
+    """
+    table = _read("retests.csv").fillna({"claim": "", "caution": ""})
+    known = table.paper.unique()
+    if paper is None:
+        return table
+    if paper not in known:
+        raise ValueError(f"no comparison of {paper!r}{nearest(paper, known)}; there are {', '.join(known)}")
+    return table[table.paper == paper].reset_index(drop=True)
+
+
 @functools.cache
 def _numbers() -> pd.DataFrame:
     return _read("numbers.csv").astype({"n": "Int64"}).fillna({"note": ""})

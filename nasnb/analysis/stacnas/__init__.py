@@ -20,6 +20,7 @@ from nasnb.analysis.stacnas.families import (
     similarity_tree,
 )
 from nasnb.analysis.stacnas.multicollinearity import duplicated, flipped, joined, toy_search
+from nasnb.analysis.stacnas.published_confusion import matching_cells, published_confusion
 from nasnb.analysis.stacnas.standalone import FirstEdge, with_first_edge
 
 __all__ = [
@@ -37,11 +38,13 @@ __all__ = [
     "gradient_confusion",
     "grouping_stability",
     "joined",
+    "matching_cells",
     "matching_depth",
     "mean_correlation",
     "operator_correlation",
     "operator_correlations",
     "operator_groups",
+    "published_confusion",
     "published_correlation",
     "rand_index",
     "representatives",

@@ -1,0 +1,42 @@
+"""Effects of claims as chapters compute them, seed by seed, and what must hold before anything is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nasnb.published import published
+from nasnb.runs import Result
+
+
+def relative(first: Sequence[float], second: Sequence[float]) -> np.ndarray:
+    """First less second in percent of the mean of both, pair by pair.
+
+    A test error falls by a tenth or it does not, at 3 % as at 30 %; points say little at another scale.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    return 200 * (a - b) / (a + b)
+
+
+def accuracies(runs: Iterable[Result]) -> np.ndarray:
+    """Held-out (search) or test (training) accuracy in percent after the last epoch of each run."""
+    return np.array([run.history.valid_accuracy.iloc[-1] for run in runs])
+
+
+def learned(*accuracies: Sequence[float], classes: int, times: float = 2) -> bool:
+    """Whether every group of networks is, in the mean, above so many times the accuracy (percent) of chance."""
+    return all(np.mean(group) > times * 100 / classes for group in accuracies)
+
+
+def as_printed(counted: float, paper: str, table: str, row: str, metric: str) -> bool:
+    """Whether a counted number is the published one, rounded to its last printed digit.
+
+    Raises ValueError if the paper has no such number.
+    """
+    found = published(paper=paper, table=table, metric=metric)
+    found = found[found["row"] == row].value
+    if found.empty:
+        raise ValueError(f"{paper}, {table} has no {metric} of {row!r}")
+    printed = f"{found.iloc[0]:g}"
+    return round(float(counted), len(printed.partition(".")[2])) == float(printed)
