@@ -20,7 +20,7 @@ from nasnb.runs import Result
 SHOWS, SHOWS_NOT, UNTOLD = "shows", "does not show", "cannot be told"
 
 
-class Claim(NamedTuple):
+class ClaimRow(NamedTuple):
     """What a paper says, where, and what was found here: `verdict` is SHOWS, SHOWS_NOT or UNTOLD."""
 
     claim: str
@@ -68,7 +68,7 @@ def mean_sd(values: Iterable[float], unit: str = "") -> str:
     return f"{array.mean():.2f} ± {array.std(ddof=1):.2f}{unit} (n = {len(array)})"
 
 
-def claims_table(claims: Sequence[Claim]) -> Table:
+def claims_table(claims: Sequence[ClaimRow]) -> Table:
     """The paper's claims and our verdicts at this scale; also glued as `claims`, for the chapter's first page."""
     table = Table(pd.DataFrame(claims, columns=["claim", "where", "verdict here", "numbers"]), style="claims")
     glue(claims=table)
