@@ -63,9 +63,9 @@ def test_a_claim_that_was_tested_again_is_in_the_table():
 
 def test_a_claim_by_its_name():
     assert claim(ALL[0].id) == ALL[0]
-    with pytest.raises(ValueError, match=f"no claim 'x{ALL[0].id}'.*{ALL[0].id}"):
+    with pytest.raises(ValueError, match=rf"no claim 'x{ALL[0].id}'.*{ALL[0].id}"):
         claim("x" + ALL[0].id)
-    with pytest.raises(ValueError, match="no claim of chapter '3-pc-darts'.*03-pc-darts"):
+    with pytest.raises(ValueError, match=r"no claim of chapter '3-pc-darts'.*03-pc-darts"):
         claims("3-pc-darts")
     assert {each.chapter for each in claims("03-pc-darts")} == {"03-pc-darts"}
 
