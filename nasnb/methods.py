@@ -99,8 +99,9 @@ _MSR = SearchConfig(batch_size=128, train_fraction=0.8)
 darts_1st = Method("darts-1st", DARTS, bilevel(order=1))
 darts_2nd = Method("darts-2nd", DARTS, bilevel(order=2))
 sdarts_rs = Method("sdarts-rs", DARTS, bilevel(disturb=uniform_noise()))
-# the paper of DARTS-PT says that SGAS trains weights alone for 10 epochs; the code of SGAS trains alpha from the start
-sgas = Method("sgas", DARTS, bilevel(warmup=10), hook=greedy())
+# alpha from the first epoch, as the code of SGAS; with bilevel(warmup=10), as the paper of DARTS-PT describes it, the
+# first edge would be decided by an alpha that nothing has trained
+sgas = Method("sgas", DARTS, bilevel(), hook=greedy())
 
 sharpdarts = Method("sharpdarts", SPACES["sharp"], bilevel(), **_SHARP)
 sharpsepconv_darts = replace(sharpdarts, name="sharpsepconv-darts", space=SPACES["darts-ssc"])

@@ -138,7 +138,8 @@ def _is_real(state: SearchState, group: str) -> Tensor:
 
 def _to_unit_range(x: Tensor) -> Tensor:
     low, high = x.min(), x.max()
-    return (x - low) / (high - low) if high - low > 1e-9 else torch.zeros_like(x)  # rounding is no range
+    # a factor that is the same on all edges (importance where no edge has `none`) says nothing: it drops out
+    return (x - low) / (high - low) if high - low > 1e-9 else torch.ones_like(x)  # rounding is no range
 
 
 def most_likely(state: SearchState, group: str, edge: int) -> int:

@@ -17,7 +17,7 @@ from nasnb.search.state import SearchState, sgd
 from nasnb.search.steps import weights_only
 from nasnb.search.strengths import Evaluation, edge_strengths, masked_scores, operation_strengths
 
-CRITERIA = ("accuracy", "loss", "magnitude")
+CRITERIA = ("accuracy", "loss", "magnitude", "random")
 TOPOLOGIES = ("one_round", "greedy_code", "greedy_cumulative", "magnitude")
 
 Select = Callable[..., Phase]  # select(method, config) -> Phase
@@ -40,21 +40,24 @@ def perturbation(
     lr_min: float | None = None,
     tune_alpha: bool = True,
     joint: bool = True,
+    order: int = 0,
     how: Evaluation = Evaluation(),
 ) -> Select:
     """Algorithm 1 of DARTS-PT, continuing the searched supernet for `interval` epochs (times the pace) per decision.
 
-    `criterion`: what an operation is judged by once it is masked; "magnitude" takes the largest alpha instead (PT-Mag).
+    `criterion`: what an operation is judged by once it is masked; "magnitude" takes the largest alpha instead (PT-Mag),
+    "random" any operation, the baseline for what the tuning does by itself.
     `topology`: each incoming edge masked once, the strongest kept; or the code's rounds; or rounds in which eliminated
     edges stay masked; or "magnitude", by the weights at decision time. `lr` is constant, or annealed to `lr_min`.
-    `joint` decides an edge of every cell type in each interval, as the official code.
+    `joint` decides an edge of every cell type in each interval, as the official code. Another `order` draws another
+    random order of the edges.
     """
     for name, value, known in (("criterion", criterion, CRITERIA), ("topology", topology, TOPOLOGIES)):
         if value not in known:
             raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
 
     def select(method, config: SearchConfig) -> Phase:
-        rounds = decision_order(method.space, config.seed, joint=joint)
+        rounds = decision_order(method.space, config.seed, joint=joint, order=order)
         n_nodes = sum(decisions[0].kind == "node" for decisions in rounds)
         when, total = timetable(len(rounds) - n_nodes, n_nodes, round(interval * config.pace))
         start = config.epochs
@@ -75,23 +78,26 @@ def perturbation(
     return select
 
 
-def decision_order(space, seed: int, *, joint: bool = True) -> list[list[Decision]]:
+def decision_order(space, seed: int, *, joint: bool = True, order: int = 0) -> list[list[Decision]]:
     """The rounds of decisions: all operations in random order of the edges, then all nodes that must lose edges."""
     ops, nodes, kept = [], [], kept_edges(space)
     for i, (group, edges) in enumerate(space.choices.groups.items()):
         targets = [edge.target for edge in edges]
         crowded = sorted({node for node in targets if targets.count(node) > kept[group][node]})
-        ops.append([Decision("op", group, edge) for edge in _shuffled(range(len(edges)), seed, "edges", i)])
-        nodes.append([Decision("node", group, node) for node in _shuffled(crowded, seed, "nodes", i)])
+        ops.append([Decision("op", group, edge) for edge in _shuffled(range(len(edges)), seed, "edges", i, order)])
+        nodes.append([Decision("node", group, node) for node in _shuffled(crowded, seed, "nodes", i, order)])
     if joint:
         return [list(decisions) for decisions in (*zip(*ops, strict=True), *zip(*nodes, strict=True))]
     flat = [[decision for decisions in part for decision in decisions] for part in (ops, nodes)]
-    return [[decision] for i, decisions in enumerate(flat) for decision in _shuffled(decisions, seed, "rounds", i)]
+    return [
+        [decision] for i, decisions in enumerate(flat) for decision in _shuffled(decisions, seed, "rounds", i, order)
+    ]
 
 
-def _shuffled(items: Sequence, seed: int, what: str, index: int) -> list:
-    order = torch.randperm(len(items), generator=generator(seed, f"perturbation {what}", index))
-    return [items[i] for i in order.tolist()]
+def _shuffled(items: Sequence, seed: int, what: str, index: int, order: int) -> list:
+    purpose = f"perturbation {what}" + (f", order {order}" if order else "")
+    drawn = torch.randperm(len(items), generator=generator(seed, purpose, index))
+    return [items[i] for i in drawn.tolist()]
 
 
 def timetable(n_ops: int, n_nodes: int, interval: int) -> tuple[list[int], int]:
@@ -130,6 +136,9 @@ def _decide_op(state: SearchState, decision: Decision, criterion: str, how: Eval
     scores: dict[int, Score] = {}
     if criterion == "magnitude" or len(ops) == 1:
         chosen = largest
+    elif criterion == "random":
+        draw = generator(state.config.seed, f"random choice {decision.group}", decision.index)
+        chosen = ops[int(torch.randint(len(ops), (), generator=draw))]
     else:
         scores = operation_strengths(state, decision.group, decision.index, candidates=ops, how=how)
         chosen = weakest(scores, criterion)
@@ -158,13 +167,16 @@ def _decide_node(state: SearchState, decision: Decision, criterion: str, topolog
     return {"kept": sorted(kept), "without": _plain(scores)}
 
 
-def _missed(score: Score, criterion: str) -> float:
-    """The lower, the more the supernet misses what was masked. PT-Mag with measured edges takes the accuracy."""
-    return -score.loss if criterion == "loss" else score.accuracy
+def _missed(score: Score, criterion: str) -> tuple[float, ...]:
+    """The lower, the more the supernet misses what was masked. PT-Mag with measured edges takes the accuracy.
+
+    Of equal accuracies, which few held-out images make common, the larger loss is missed more.
+    """
+    return (-score.loss,) if criterion == "loss" else (score.accuracy, -score.loss)
 
 
 def weakest(scores: dict[int, Score], criterion: str = "accuracy") -> int:
-    """The key without which the supernet does worst; the first wins ties."""
+    """The key without which the supernet does worst; of equals in accuracy and loss the first."""
     return min(scores, key=lambda key: _missed(scores[key], criterion))
 
 

@@ -68,6 +68,28 @@ def test_the_operation_without_which_the_supernet_does_worst_wins():
     assert weakest(accuracies(50.0)) == 0
 
 
+def test_of_equal_accuracies_the_larger_loss_is_missed_more():
+    equal = {0: Score(1.0, 88.0), 1: Score(1.3, 88.0), 2: Score(2.0, 90.0)}
+    assert weakest(equal) == 1
+    assert strongest_edges(equal, 2) == [1, 0]
+
+
+def test_a_random_choice_is_any_operation_and_evaluates_nothing(monkeypatch):
+    monkeypatch.setattr("nasnb.search.perturbation.operation_strengths", Mock(side_effect=AssertionError))
+    chosen = set()
+    for seed in range(4):
+        method = replace(PT.on("bench201"), select=perturbation(criterion="random", interval=0))
+        config = replace(TINY, epochs=0, cells=1, seed=seed)
+        *_, last = search(method, tiny_data(n=48), config)
+        chosen |= {pick.op for pick in last.genotype.picks["cell"]}
+    assert chosen == {"none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"}
+
+
+def test_another_order_is_another_draw_of_the_edges():
+    orders = [[d[0].index for d in decision_order(SPACES["bench201"], 3, order=order)] for order in range(3)]
+    assert all(sorted(order) == list(range(6)) for order in orders) and len({tuple(order) for order in orders}) == 3
+
+
 def measured(table):
     """A noise-free `measure` for `eliminated`."""
     return lambda edges, masked, draw: {edge: Score(0.0, table[edge]) for edge in edges}

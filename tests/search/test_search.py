@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from nasnb.analysis.darts.hypergradient import hypergradient_errors
 from nasnb.architecture import Choices, Edge
-from nasnb.config import SearchConfig, TrainConfig, scaled
+from nasnb.config import PRESETS, SearchConfig, TrainConfig, image_size, n_seeds, scaled
 from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.schedules import cosine, cosine_power, drop_path_probability, learning_rate
@@ -331,6 +331,21 @@ def test_presets_and_unknown_parameters():
         scaled(SearchConfig(), "smoke", epoch=7)
     with pytest.raises(ValueError, match="epochs must be int, got 'seven'"):
         scaled(SearchConfig(), "smoke", epochs="seven")
+
+
+def test_every_preset_says_how_often_it_repeats():
+    assert [n_seeds(preset) for preset in PRESETS] == [1, 3, 8, 8, 4]
+    with pytest.raises(ValueError, match="unknown preset 'over', did you mean 'overnight'"):
+        n_seeds("over")
+
+
+def test_overnight_takes_what_its_evidence_was_planned_with():
+    config = METHODS["darts-1st"].at("overnight")
+    assert (config.channels, config.cells, config.epochs, config.batch_size) == (8, 5, 60, 64)
+    assert config.train_images * config.train_fraction / config.batch_size * config.epochs == pytest.approx(
+        2400, rel=0.03
+    )
+    assert image_size("overnight") == 16
 
 
 def test_the_finite_difference_tends_to_the_exact_gradient_as_its_radius_shrinks():

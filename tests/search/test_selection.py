@@ -85,10 +85,27 @@ def test_the_surest_edges_of_a_known_alpha():
 def test_stability_counts_in_criterion_2():
     state = filled(SPACES["darts"], waves())
     stable = likelihoods(state, "normal")
-    assert not edge_scores(state, "normal", [stable.tolist()]).any()  # all equally stable: the range is 0
+    # all equally stable: that says nothing, and drops out
+    assert_close(edge_scores(state, "normal", [stable.tolist()]), edge_scores(state, "normal"))
     moved = stable.clone()
     moved[10] = moved[10].roll(1)
     assert edge_scores(state, "normal", [moved.tolist()])[10] == 0
+
+
+def test_without_none_the_most_certain_edge_comes_first():
+    state = filled(SPACES["darts-no-none"], waves(n_ops=7))
+    p = likelihoods(state, "normal")
+    certainty = 1 + (p * p.log()).sum(1) / math.log(7)
+    # the importance of every edge is 1 where no edge has `none`: a constant factor, which must not make all scores 0
+    assert edge_scores(state, "normal").argmax() == certainty.argmax() != 0
+    assert edge_scores(state, "normal").unique().numel() > 5
+
+
+def test_sgas_decides_by_an_alpha_that_has_been_trained():
+    state = begin(METHODS["sgas"], tiny_data(n=48), TINY)
+    before = {group: alpha.detach().clone() for group, alpha in state.relaxation.alpha.items()}
+    next(search(METHODS["sgas"], state.data, TINY, state=state))
+    assert any(not torch.equal(before[group], alpha) for group, alpha in state.relaxation.alpha.items())
 
 
 def test_decisions_of_a_whole_search():
