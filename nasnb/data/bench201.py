@@ -1,20 +1,27 @@
-"""The table of NAS-Bench-201: what every architecture of that space reaches after 200 epochs of training."""
+"""The table of NAS-Bench-201: what every architecture of that space reaches after 200 epochs of training.
+
+It ships with the package (numbers of NATS-Bench by Dong, Liu, Musial and Gabrys, MIT licence; see NOTICE).
+"""
 
 from __future__ import annotations
 
 import bisect
 import csv
+import functools
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from nasnb.architecture import Genotype
 from nasnb.config import nearest
+from nasnb.randomness import generator
 
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+SHIPPED = Path(__file__).with_name("bench201.csv.gz")
 
 # The columns: architecture, then one per data set. The second is a common export of the whole benchmark.
 HEADERS = (
@@ -56,11 +63,22 @@ class Bench201Table:
         column = self._ranked[_position(dataset)]
         return 100 * bisect.bisect_right(column, self.accuracy(arch)[dataset]) / len(column)
 
+    def draw(self, n: int, *, seed: int) -> list[str]:
+        """So many architectures at random, each as likely as any other: what a search has to beat."""
+        names = sorted(self.rows)
+        chosen = torch.randint(len(names), (n,), generator=generator(seed, "random architectures"))
+        return [names[at] for at in chosen.tolist()]
+
     def best(self, dataset: str) -> tuple[str, float]:
         """The best architecture and its accuracy in percent; of equals, the first in the table."""
         position = _position(dataset)
         arch = max(self.rows, key=lambda arch: self.rows[arch][position])
         return arch, self.rows[arch][position]
+
+    @staticmethod
+    def load(path: str | Path | None = None) -> Bench201Table:
+        """The table that ships with the package, or one of your own (see `read`)."""
+        return _shipped() if path is None else Bench201Table.read(path)
 
     @staticmethod
     def read(path: str | Path) -> Bench201Table:
@@ -94,6 +112,11 @@ class Bench201Table:
             infos = [api.get_more_info(index, name, hp="200", is_random=False) for name in _NATS_NAMES]
             rows[api.arch(index)] = tuple(info["test-accuracy"] for info in infos)
         return Bench201Table(rows)
+
+
+@functools.cache
+def _shipped() -> Bench201Table:
+    return Bench201Table.read(SHIPPED)
 
 
 _HOW_TO_GET = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from nasnb.supernet.operations import BENCH201_OPS
 
 BENCH201_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 OUTPUT = 3  # node 0 is the cell's input, node 3 its output
+N_EDGES = 6
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,21 @@ class Bench201Space:
     """Three stages of `cells` equal cells, with 1, 2 and 4 times the channels (Dong and Yang 2020, section 2).
 
     `affine`: whether the BatchNorms of the supernet's cells have an affine part; DARTS-PT searches without.
+    `candidates`: {"cell": the operations of each edge}, in the order of the benchmark.
     """
 
     name: str = "bench201"
     affine: bool = False
+    candidates: Mapping[str, Sequence[tuple[str, ...]]] = field(
+        default_factory=lambda: {"cell": (BENCH201_NAMES,) * N_EDGES}
+    )
 
     @cached_property
     def choices(self) -> Choices:
         """One group, `cell`: edges in the order of the benchmark, by target, then by source."""
         pairs = [(source, target) for target in range(1, OUTPUT + 1) for source in range(target)]
-        return Choices({"cell": tuple(Edge(source, target, BENCH201_NAMES) for source, target in pairs)})
+        rows = zip(pairs, self.candidates["cell"], strict=True)
+        return Choices({"cell": tuple(Edge(source, target, tuple(ops)) for (source, target), ops in rows)})
 
     def supernet(
         self, *, channels: int = 16, cells: int = 5, classes: int, mix: FullMix = full_mix, image_channels: int = 3
@@ -75,12 +81,14 @@ class Bench201Space:
 
     def discretise(self, scores: Mapping[str, Tensor]) -> Genotype:
         """The strongest operation of every edge, `none` included; the first wins ties. Scores: {"cell": (6, 5)}."""
-        rows = score_rows(self.choices, scores, "cell")
-        picks = tuple(
-            Pick(edge.ops[row.index(max(row))], edge.source, edge.target)
-            for edge, row in zip(self.choices.groups["cell"], rows, strict=True)
-        )
+        edges = zip(self.choices.groups["cell"], score_rows(self.choices, scores, "cell"), strict=True)
+        picks = tuple(Pick(_first_best(edge.ops, row), edge.source, edge.target) for edge, row in edges)
         return Genotype({"cell": picks}, {"cell": (OUTPUT,)})
+
+
+def _first_best(ops: Sequence[str], row: Sequence[float]) -> str:
+    own = list(row[: len(ops)])  # what an edge lacks of the longest row is no candidate
+    return ops[own.index(max(own))]
 
 
 def _edges(genotype: Genotype) -> tuple[Edge, ...]:
@@ -148,3 +156,10 @@ def _stack(
 
 
 bench201 = Bench201Space()
+
+# The groups of similar operations in the manner of StacNAS; the first of each stands for it.
+BENCH201_GROUPS = (("nor_conv_3x3", "nor_conv_1x1"), ("skip_connect",), ("avg_pool_3x3",))
+
+# One candidate per group, and none, on every edge: the first stage of a search with groups.
+_ONE_OF_EACH = (*(group[0] for group in BENCH201_GROUPS), "none")
+bench201_groups = Bench201Space("bench201-groups", candidates={"cell": (_ONE_OF_EACH,) * N_EDGES})

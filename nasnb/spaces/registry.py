@@ -13,7 +13,7 @@ from nasnb.config import nearest
 from nasnb.randomness import generator
 from nasnb.spaces import sharp as _sharp
 from nasnb.spaces import stacnas as _stacnas
-from nasnb.spaces.bench201 import bench201
+from nasnb.spaces.bench201 import bench201, bench201_groups
 from nasnb.spaces.cells import darts, darts_no_none
 from nasnb.spaces.hypercuboid import hypercuboid
 from nasnb.spaces.variants import msr, s1, s2, s3, s4
@@ -57,6 +57,7 @@ _ALL: tuple[Space, ...] = (
     _stacnas.stacnas_v2,
     _stacnas.stacnas_v2_ungrouped,
     bench201,
+    bench201_groups,
     hypercuboid,
 )
 

@@ -3,6 +3,7 @@
 import builtins
 import gzip
 import hashlib
+import itertools
 import os
 import pickle
 import subprocess
@@ -31,6 +32,7 @@ from nasnb.data import (
     loaders,
     split,
 )
+from nasnb.data.bench201 import DATASETS
 from nasnb.data.loaders import SAMPLE_FILE, read_idx
 
 
@@ -431,6 +433,24 @@ def test_table(kind, tmp_path):
     assert table.best("imagenet16-120") == (ALL_CONV, 41.4)
     ranks = [table.percentile(arch, "cifar10") for arch in (ALL_NONE, ALL_SKIP, ALL_CONV)]
     assert_close(ranks, [100 / 3, 200 / 3, 100.0])
+
+
+def test_the_table_of_the_package_is_the_whole_space():
+    table = Bench201Table.load()
+    names = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    notation = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format
+    assert set(table.rows) == {notation(*ops) for ops in itertools.product(names, repeat=6)}
+    # as published (Dong and Yang 2020, table 5): the best cell, and the one that is nothing but skip connections
+    assert [table.best(name)[1] for name in DATASETS] == pytest.approx([94.37, 73.51, 47.31], abs=0.005)
+    assert table.accuracy(ALL_SKIP)["cifar10"] == pytest.approx(54.30, abs=0.005)
+    assert Bench201Table.load() is table
+
+
+def test_random_architectures_are_any_of_them_and_the_seed_decides():
+    table = Bench201Table.load()
+    drawn = table.draw(400, seed=1)
+    assert drawn == table.draw(400, seed=1) != table.draw(400, seed=2)
+    assert sum(table.percentile(arch, "cifar10") for arch in drawn) / 400 == pytest.approx(50, abs=5)
 
 
 def test_equal_architectures_share_a_percentile():

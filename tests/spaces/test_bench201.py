@@ -11,7 +11,8 @@ from torch import nn
 from nasnb.architecture import Genotype, Pick
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.spaces import SPACES, Bench201Space
-from nasnb.spaces.bench201 import BENCH201_NAMES
+from nasnb.spaces.bench201 import BENCH201_GROUPS, BENCH201_NAMES
+from nasnb.spaces.stacnas import stage_two
 from nasnb.supernet.counts import count
 from nasnb.supernet.partial_channels import partial_channels
 from nasnb.supernet.relaxation import Relaxation, softmax
@@ -165,3 +166,25 @@ def test_every_architecture_has_a_string_of_its_own():
         architecture(*indices).notation() for indices in itertools.islice(itertools.product(range(5), repeat=6), 500)
     }
     assert len(strings) == 500
+
+
+def test_edges_may_have_candidates_of_their_own():
+    rows = (BENCH201_NAMES, ("skip_connect", "nor_conv_3x3"), *[("nor_conv_1x1",)] * 4)
+    space = Bench201Space("part", candidates={"cell": rows})
+    scores = torch.zeros(6, 5)
+    scores[1, 1], scores[1, 4] = 1, 9  # the last is no candidate of edge 1
+    assert space.discretise({"cell": scores}) == architecture(0, 3, 2, 2, 2, 2)
+    with pytest.raises(ValueError, match="shorter"):
+        _ = Bench201Space("short", candidates={"cell": rows[:5]}).choices
+
+
+def test_groups_go_from_representatives_to_members():
+    space = SPACES["bench201-groups"]
+    assert space.choices.groups["cell"][0].ops == ("nor_conv_3x3", "skip_connect", "avg_pool_3x3", "none")
+    won = ["nor_conv_3x3", "skip_connect", "avg_pool_3x3"] * 2
+    second = stage_two(space, {"cell": won}, groups=BENCH201_GROUPS)
+    assert [edge.ops for edge in second.choices.groups["cell"]][:3] == [
+        ("nor_conv_3x3", "nor_conv_1x1", "none"),
+        ("skip_connect", "none"),
+        ("avg_pool_3x3", "none"),
+    ]
