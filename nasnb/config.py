@@ -158,6 +158,28 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "search": {**_SMALL_SEARCH, "epochs": 12, "batch_size": 64, "train_images": 2000},
         "train": {**_SMALL_TRAIN, "epochs": 5, "batch_size": 64, "channels": 8, "train_images": 2000},
     },
+    # two CPU cores and some nights: few images and many epochs, so that supernets converge, which the papers speak of
+    "overnight": {
+        "data": {"image_size": 16},
+        "search": {
+            "channels": 8,
+            "cells": 5,
+            "second_stage_cells": None,
+            "alpha_lr": 3e-3,
+            "epochs": 60,
+            "batch_size": 64,
+            "train_images": 5000,
+        },
+        "train": {
+            "channels": 8,
+            "cells": 5,
+            "cutout": 4,
+            "auxiliary_weight": 0.0,
+            "epochs": 30,
+            "batch_size": 64,
+            "train_images": 5000,
+        },
+    },
     "gpu": {
         "data": {},
         "search": {"precision": "bf16"},
@@ -165,6 +187,16 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "paper": {"data": {}, "search": {}, "train": {}},
 }
+
+
+# Seeds of whatever a chapter repeats. Below 3 nothing can be told, and the papers repeat 4 times or less.
+_SEEDS = {"smoke": 1, "laptop": 3, "overnight": 8, "gpu": 8, "paper": 4}
+
+
+def n_seeds(preset: str) -> int:
+    """How often a preset repeats a search or a training, each time with another seed."""
+    _preset(preset)
+    return _SEEDS[preset]
 
 
 def image_size(preset: str) -> int | None:

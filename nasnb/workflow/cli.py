@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         help="execute the chapters that are out of date",
         description="Execute every chapter whose copy is missing or out of date.",
     )
-    book.add_argument("--preset", help="smoke, laptop, gpu or paper (default: what the chapters say)")
+    book.add_argument("--preset", help="smoke, laptop, overnight, gpu or paper (default: what the chapters say)")
     book.add_argument("--workers", type=int, help="chapters at a time (default: one per core, one on a graphics card)")
     book.add_argument("--output", type=Path, default=Path("book/chapters"), help="default: book/chapters")
     book.set_defaults(command=_book)

@@ -37,6 +37,7 @@ class Job:
 JOBS: Mapping[str, Job] = {
     "smoke": Job(gpus=0, cpus=1, memory_gb=4, minutes=30),
     "laptop": Job(gpus=0, cpus=2, memory_gb=8, minutes=60),
+    "overnight": Job(gpus=0, cpus=1, memory_gb=8, minutes=1440),
     "gpu": Job(gpus=1, cpus=4, memory_gb=32, minutes=240),
     "paper": Job(gpus=1, cpus=8, memory_gb=64, minutes=2880),
 }

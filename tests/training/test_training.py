@@ -161,7 +161,7 @@ def test_warmups_shrink_with_the_epochs():
     assert scaled(IMAGENET["pc-darts"], "paper", epochs=50).warmup_epochs == 1
     assert scaled(IMAGENET["pc-darts"], "paper", epochs=50, warmup_epochs=7).warmup_epochs == 7
     for config in (*TRAINING.values(), *IMAGENET.values()):
-        for preset in ("smoke", "laptop", "gpu", "paper"):
+        for preset in ("smoke", "laptop", "overnight", "gpu", "paper"):
             small_config = scaled(config, preset)
             assert all(rate > 0 for rate in rates(small_config, range(small_config.epochs)))
 

@@ -91,7 +91,10 @@ def test_values_are_read_as_the_parameters_kind(folder, text, value):
         ("epochs=many", "epochs must be an int or None, got 'many'"),
         ("lr=fast", "lr must be a number, got 'fast'"),
         ("flip=1", "flip must be True or False, got '1'"),
-        ("preset=smokes", "unknown preset 'smokes', did you mean 'smoke'?; presets: smoke, laptop, gpu, paper"),
+        (
+            "preset=smokes",
+            "unknown preset 'smokes', did you mean 'smoke'?; presets: smoke, laptop, overnight, gpu, paper",
+        ),
         ("seed", "-p seed: expected name=value"),
     ],
 )
