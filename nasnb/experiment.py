@@ -18,23 +18,31 @@ from nasnb.data import Data
 from nasnb.device.distributed import together
 from nasnb.methods import METHODS, Method
 from nasnb.runs import Finished, Result, Run, Task
-from nasnb.search import SearchState, begin, search
+from nasnb.search import Epoch, SearchState, begin, search
 from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank
 from nasnb.search.selection import ScoreRule, magnitude
 from nasnb.spaces import Space, with_nodes
 from nasnb.supernet.partial_channels import PartialMix
 from nasnb.training import TrainState, prepare, train
 
+Observe = Callable[[Epoch], dict[str, float]]  # looks at the live state, and leaves it as it is
+
 LABELS = ("name", "config", "training", "final", "export")  # what does not change a search
 
 
 def run_search(
-    method: Method, data: Data, config: SearchConfig, *, runs_dir: str | Path, after: Result | None = None
+    method: Method,
+    data: Data,
+    config: SearchConfig,
+    *,
+    runs_dir: str | Path,
+    after: Result | None = None,
+    observe: Observe | None = None,
 ) -> Result:
     """Search with `method`, in the folder of `runs_dir` that method, data and config name.
 
     `after` a finished search of the same config by another method, only what follows is done: the selection of
-    `method`, on that supernet. Its history begins there.
+    `method`, on that supernet. Its history begins there. What `observe` returns of an epoch joins its row.
     """
     facts = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in LABELS}
     if after is not None:
@@ -43,7 +51,8 @@ def run_search(
 
     def epochs(state: SearchState, on_step: Callable[[SearchState], None]) -> Iterator[Finished]:
         for epoch in search(method, data, config, state=state, on_step=on_step):
-            yield Finished(epoch.row(), epoch.weights, epoch.genotype)
+            seen = {} if observe is None else observe(epoch)
+            yield Finished({**epoch.row(), **seen}, epoch.weights, epoch.genotype)
 
     run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)

@@ -1,0 +1,118 @@
+"""What searches on NAS-Bench-201 found, looked up: does a cell get worse while its supernet gets better?
+
+Rows are those of `nasnb.workflow.crowd`: a line per arm, seed and epoch, with the cell as six digits that count
+`BENCH201_NAMES`, one per edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nasnb.architecture import Genotype, Pick
+from nasnb.data.bench201 import Bench201Table
+from nasnb.spaces.bench201 import BENCH201_NAMES, OUTPUT, bench201
+
+SKIP = str(BENCH201_NAMES.index("skip_connect"))
+COLLAPSED = 80.0  # percent on CIFAR-10: cells below it are mostly skips, pools and nothing (a random cell has 87)
+
+
+def cell_of(digits: str) -> Genotype:
+    """`"333333"` is six 3 x 3 convolutions. Raises ValueError for anything but six digits from 0 to 4."""
+    if len(digits) != 6 or not set(digits) <= set("01234"):
+        raise ValueError(f"a cell is six digits from 0 to {len(BENCH201_NAMES) - 1}, got {digits!r}")
+    edges = zip(bench201.choices.groups["cell"], digits, strict=True)
+    picks = tuple(Pick(BENCH201_NAMES[int(digit)], edge.source, edge.target) for edge, digit in edges)
+    return Genotype({"cell": picks}, {"cell": (OUTPUT,)})
+
+
+def looked_up(rows: pd.DataFrame, table: Bench201Table | None = None) -> pd.DataFrame:
+    """The rows with the cell's accuracies (%), its percentile on CIFAR-10 among all cells, and its number of skips."""
+    table = Bench201Table.load() if table is None else table
+    cells = {digits: cell_of(digits) for digits in rows.cell.unique()}
+    known = pd.DataFrame(
+        [
+            {
+                "cell": digits,
+                **table.accuracy(cell),
+                "percentile": table.percentile(cell, "cifar10"),
+                "skips": digits.count(SKIP),
+            }
+            for digits, cell in cells.items()
+        ]
+    )
+    return rows.merge(known, on="cell", how="left", validate="many_to_one")
+
+
+def at_the_end(rows: pd.DataFrame) -> pd.DataFrame:
+    """The last epoch of every arm and seed: what its method exports."""
+    rows = rows.reset_index(drop=True)
+    return rows.loc[rows.groupby(["arm", "seed"], sort=False).epoch.idxmax()].reset_index(drop=True)
+
+
+def summary(rows: pd.DataFrame, column: str = "cifar10") -> pd.DataFrame:
+    """Per arm: n, mean, 95 % t interval, worst and best of a column at the end; without interval below three seeds."""
+    found = []
+    for arm, values in at_the_end(rows).groupby("arm", sort=False)[column]:
+        n, mean = len(values), values.mean()
+        half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n) if n >= 3 else np.nan
+        found.append(
+            {
+                "arm": arm,
+                "n": n,
+                "mean": mean,
+                "low": mean - half,
+                "high": mean + half,
+                "worst": values.min(),
+                "best": values.max(),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -> np.ndarray:
+    """Differences of two arms at the end, seed by seed: both saw the same images and began alike."""
+    ends = at_the_end(rows).pivot(index="seed", columns="arm", values=column)
+    return (ends[arm] - ends[other]).dropna().to_numpy()
+
+
+def random_cells(seeds: Sequence[int], table: Bench201Table | None = None) -> pd.DataFrame:
+    """One cell at random per seed, as rows of an arm `random cell`: the floor of every comparison."""
+    table = Bench201Table.load() if table is None else table
+    drawn = [table.draw(1, seed=seed)[0] for seed in seeds]
+    digits = [
+        "".join(str(BENCH201_NAMES.index(pick.op)) for pick in Genotype.from_notation(arch).picks["cell"])
+        for arch in drawn
+    ]
+    return pd.DataFrame({"arm": "random cell", "seed": list(seeds), "epoch": 1, "cell": digits})
+
+
+def collapse_epochs(rows: pd.DataFrame, *, below: float = COLLAPSED) -> pd.DataFrame:
+    """Per arm and seed the first epoch from which the cell stays below so many percent; NaN where it never does."""
+
+    def first(search: pd.DataFrame) -> float:
+        search = search.sort_values("epoch")
+        fine = np.flatnonzero(search.cifar10.to_numpy() >= below)
+        after = fine[-1] + 1 if len(fine) else 0
+        return search.epoch.iloc[after] if after < len(search) else np.nan
+
+    keys = rows.groupby(["arm", "seed"], sort=False)
+    return pd.DataFrame([{"arm": arm, "seed": seed, "epoch": first(part)} for (arm, seed), part in keys])
+
+
+def stopped_early(rows: pd.DataFrame, *, ratio: float = 0.75, window: int = 1) -> pd.DataFrame:
+    """The rows at which RobustDARTS' rule stops each search, or its last row: the eigenvalue has grown by 1 / `ratio`.
+
+    The rule compares means over `window` looks, so many looks apart (Zela et al. 2020, section 4.3: 0.75).
+    """
+    kept, rows = [], rows.reset_index(drop=True)
+    for _, search in rows.groupby(["arm", "seed"], sort=False):
+        looks = search.dropna(subset="eigenvalue").sort_values("epoch")
+        mean = looks.eigenvalue.rolling(window).mean().to_numpy()
+        grown = [i for i in range(1, len(mean)) if mean[i - 1] / mean[i] < ratio and mean[i - 1] > 0]
+        # one look back: the rule returns to the architecture before the growth
+        kept.append(looks.iloc[grown[0] - 1] if grown else search.loc[search.epoch.idxmax()])
+    return pd.DataFrame(kept).reset_index(drop=True)

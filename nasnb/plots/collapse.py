@@ -1,0 +1,82 @@
+"""How searches on NAS-Bench-201 end, and when their cells collapse. Tables are those of `nasnb.analysis.collapse`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest
+
+RANDOM = "median of all cells"
+
+
+def plot_collapse(rows: pd.DataFrame, *, median: float) -> Figure:
+    """Above the supernet's accuracy on training and held-out images, below the real accuracy of its cell, every seed.
+
+    Columns: seed, epoch, train_accuracy, valid_accuracy, cifar10. `median` is that of all cells of the space, percent.
+    """
+    fig, axes = plt.subplots(2, 1, figsize=(WIDTH, 5.2), sharex=True)
+    for i, (part, name) in enumerate({"train": "training images", "valid": "held-out images"}.items()):
+        _every_seed(rows, f"{part}_accuracy", axes[0], SERIES[i], name)
+    _every_seed(rows, "cifar10", axes[1], SERIES[2], "its cell, trained by itself")
+    axes[1].axhline(median, color=MUTED, linestyle=":", linewidth=1)
+    axes[1].annotate(RANDOM, (rows.epoch.max(), median), ha="right", va="bottom", fontsize=8, color=MUTED)
+    axes[0].set(ylabel="supernet's accuracy (%)")
+    axes[1].set(xlabel="epoch", ylabel="CIFAR-10 test\naccuracy of the cell (%)")
+    for ax in axes:
+        ax.legend(loc="lower right" if ax is axes[0] else "lower left")
+    return fig
+
+
+def _every_seed(rows: pd.DataFrame, column: str, ax: Axes, colour: str, label: str) -> None:
+    for _, seed in rows.groupby("seed"):
+        ax.plot(seed.epoch, seed[column], color=colour, alpha=0.3, linewidth=0.8)
+    mean = rows.groupby("epoch")[column].mean()
+    ax.plot(mean.index, mean, color=colour, linewidth=2.2, label=f"{label}, mean of {rows.seed.nunique()} seeds")
+
+
+def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: float) -> Figure:
+    """Accuracy of the chosen cell over the epochs, a panel per title, a line per seed.
+
+    Columns: seed, epoch, cifar10 (percent).
+    """
+    lines = -(-len(panels) // columns)
+    size = (WIDTH, 1.6 * lines + 0.5)
+    fig, axes = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax, (title, rows) in zip(axes.flat, panels.items(), strict=False):
+        for k, (_, seed) in enumerate(rows.groupby("seed")):
+            ax.plot(seed.epoch, seed.cifar10, color=SERIES[k % len(SERIES)], linewidth=1.0, alpha=0.8)
+        ax.axhline(median, color=MUTED, linestyle=":", linewidth=1)
+        ax.set_title(title, fontsize=8.5)
+    hide_rest(axes, len(panels))
+    fig.supxlabel("epoch", fontsize=9)
+    fig.supylabel("CIFAR-10 test accuracy of the chosen cell (%)", fontsize=9)
+    return fig
+
+
+def plot_arms(
+    ends: pd.DataFrame, means: pd.DataFrame, *, column: str = "cifar10", median: float, best: float
+) -> Figure:
+    """A row per arm: every seed's cell, the mean with its 95 % interval; lines at the median and the best of all cells.
+
+    `ends` has arm and `column` (percent), `means` arm, mean, low, high in the order of the rows from the top.
+    """
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.34 * len(means) + 1.2))
+    for row, line in enumerate(means.itertuples()):
+        values = ends.loc[ends.arm == line.arm, column]
+        ax.plot(values, np.full(len(values), row), "o", color=SERIES[0], alpha=0.45, markersize=4, markeredgewidth=0)
+        ax.plot([line.low, line.high], [row, row], color=INK, linewidth=1.6)
+        ax.plot(line.mean, row, SERIES_MARKERS[2], color=INK, markersize=5)
+    for value, name in ((median, RANDOM), (best, "best cell")):
+        ax.axvline(value, color=MUTED, linestyle=":", linewidth=1)
+        side = "right" if name == RANDOM else "left"
+        ax.annotate(f" {name} ", (value, -0.9), ha=side, va="bottom", fontsize=8, color=MUTED, annotation_clip=False)
+    ax.set_yticks(range(len(means)), means.arm)
+    ax.set_ylim(len(means) - 0.4, -0.6)
+    ax.set_xlabel("CIFAR-10 test accuracy of the chosen cell (%)")
+    return fig

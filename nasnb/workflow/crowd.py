@@ -1,0 +1,266 @@
+"""Many searches at once on one device: processes that each take the next one, until all are done or time is up.
+
+    python -m nasnb.workflow.crowd OUT --data cifar10-16.npz --device cuda --workers 16 --minutes 9
+
+A search on 16 pixels leaves a graphics card, and a many-core machine, mostly idle; only side by side do they fill it.
+Runs live in OUT/runs and go on where they stopped; `collect` writes what is finished as tables, `parcels` what is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import queue
+import sys
+import time
+import traceback
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nasnb.data import Data
+from nasnb.data.packed import unpack
+from nasnb.experiment import run_search
+from nasnb.runs import Result
+from nasnb.runs.files import read_json, write_whole
+from nasnb.spaces.bench201 import BENCH201_NAMES
+from nasnb.workflow.arms import Arm, arms
+
+PARCEL = 15 * 2**20  # bytes of a zip file: small enough for whatever carries it
+AT_MOST = 48 * 2**20  # bytes of unfinished runs that travel
+SAVING = 25.0  # seconds that stopping processes get
+FAILED = 3  # exit code of a process whose search failed
+Planned = tuple[Arm, int]  # an arm and a seed
+
+
+def jobs(names: Sequence[str], seeds: Sequence[int]) -> list[Planned]:
+    """Every arm once per seed, all arms of a seed before the next: whenever time runs out, the n are even."""
+    return [(arm, seed) for seed in seeds for arm in arms(names) if seed < arm.seeds]
+
+
+def title(job: Planned) -> str:
+    """Of a job's folder and marks."""
+    return f"{job[0].name}-{job[1]}"
+
+
+def compute(job: Planned, data: Data, out: Path, changes: dict) -> None:
+    """The search of a job, then the selections on its supernet; lands the rows of each, unless they are there."""
+    arm, seed = job
+    config, runs_dir = replace(arm.config, seed=seed, **changes), out / "runs" / title(job)
+    searched = run_search(arm.method, data, config, runs_dir=runs_dir, observe=arm.observe)
+    _land(out, arm.name, seed, searched)
+    for method in arm.selections:
+        name = f"{arm.name}/{method.name}"
+        if not _landing(out, name, seed).exists():
+            _land(out, name, seed, run_search(method, data, config, runs_dir=runs_dir, after=searched))
+    (out / "done" / title(job)).touch()
+    (out / "errors" / f"{title(job)}.txt").unlink(missing_ok=True)
+
+
+def rows(arm: str, seed: int, result: Result) -> pd.DataFrame:
+    """A line per epoch: accuracies, the cell as six digits, what alpha says. Digits count `BENCH201_NAMES`."""
+    table = result.history.drop(columns=["genotype", "seconds"])
+    cells = [
+        "".join(str(BENCH201_NAMES.index(pick.op)) for pick in genotype.picks["cell"]) for genotype in result.genotypes
+    ]
+    weights = result.weights["cell"]
+    table.insert(0, "arm", arm)
+    table.insert(1, "seed", seed)
+    return table.assign(cell=cells, largest=np.nanmax(weights, axis=2).mean(1), **_alpha(weights, result))
+
+
+def _alpha(weights, result: Result) -> dict[str, list]:
+    """The mixing weights of every edge as text, four digits each: for plots of how alpha moved."""
+    return {
+        "weights": [" ".join(f"{value:.4g}" for value in epoch.ravel()) for epoch in weights],
+        "device": result.record["device"],
+        "commit": result.record["commit"],
+    }
+
+
+# --- processes -----------------------------------------------------------------------------------------------------
+
+
+def work(number: int, waiting: multiprocessing.Queue, where: dict) -> None:
+    """A process: take jobs until none is left. SIGTERM saves the run at hand and ends it.
+
+    A search that fails leaves its error and ends the process, since a graphics card's errors stick to it; one that
+    failed as a CUDA graph is put back to be run without.
+    """
+    out = Path(where["out"])
+    log = open(out / f"worker-{number}.log", "a", buffering=1)  # noqa: SIM115, open as long as the process
+    os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+    torch.set_num_threads(1)
+    data = unpack(where["data"]).to(where["device"])
+    todo = jobs(where["names"], where["seeds"])
+    while True:
+        try:
+            index, changes = waiting.get(timeout=1)
+        except queue.Empty:
+            return
+        try:
+            compute(todo[index], data, out, changes)
+        except Exception:
+            (out / "errors" / f"{title(todo[index])}.txt").write_text(traceback.format_exc())
+            if changes.get("capture"):
+                waiting.put((index, changes | {"capture": False}))
+                time.sleep(1)  # until it is on its way
+            sys.exit(FAILED)
+
+
+def _landing(out: Path, name: str, seed: int) -> Path:
+    return out / "rows" / f"{name.replace('/', '+')}-{seed}.csv"
+
+
+def _land(out: Path, name: str, seed: int, result: Result) -> None:
+    if not _landing(out, name, seed).exists():
+        content = rows(name, seed, result).to_csv(index=False, float_format="%.5g")
+        write_whole(_landing(out, name, seed), content.encode())
+
+
+def run(where: dict, *, workers: int, minutes: float) -> None:
+    """Start the processes, wait for the end or the time, stop what still runs."""
+    out, until = Path(where["out"]), time.monotonic() + 60 * minutes
+    for folder in ("runs", "rows", "done", "errors"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    todo = jobs(where["names"], where["seeds"])
+    left = [i for i, job in enumerate(todo) if not (out / "done" / title(job)).exists()]
+    context = multiprocessing.get_context("spawn")
+    waiting = context.Queue()
+    for index in left:
+        waiting.put((index, where["changes"]))
+
+    def started(number: int) -> multiprocessing.Process:
+        process = context.Process(target=work, args=(number, waiting, where))
+        process.start()
+        return process
+
+    crowd = [started(number) for number in range(min(workers, len(left)))]
+    while any(process.exitcode in (None, FAILED) for process in crowd) and time.monotonic() < until - SAVING:
+        crowd = [started(i) if process.exitcode == FAILED else process for i, process in enumerate(crowd)]
+        time.sleep(0.5)
+    _stop(crowd, until)
+    waiting.cancel_join_thread()
+    print(
+        f"{len(list((out / 'done').iterdir()))} of {len(todo)} searches done, "
+        f"errors: {[path.stem for path in (out / 'errors').iterdir()]}",
+        flush=True,
+    )
+
+
+def _stop(crowd: Sequence[multiprocessing.Process], until: float) -> None:
+    for process in crowd:
+        if process.is_alive():
+            process.terminate()
+    for process in crowd:
+        process.join(max(1.0, until - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+
+
+# --- what travels --------------------------------------------------------------------------------------------------
+
+
+def collect(out: Path, to: Path) -> None:
+    """One table of all finished searches, and the names of those done: a few files instead of hundreds."""
+    tables = [pd.read_csv(path, dtype={"cell": str}) for path in sorted((out / "rows").glob("*.csv"))]
+    if tables:
+        pd.concat(tables, ignore_index=True).to_csv(to / "rows.csv.gz", index=False)
+
+
+def parcels(out: Path, to: Path) -> list[Path]:
+    """Zip files of at most `PARCEL` bytes with everything that going on needs: rows, marks, unfinished runs.
+
+    Of the runs as many as `AT_MOST` bytes hold, the most advanced first; the others begin anew.
+    """
+    files = [path for folder in ("rows", "done", "errors") for path in sorted((out / folder).iterdir())]
+    room = AT_MOST
+    for folder in sorted(_unfinished(out), key=lambda folder: -_epochs(folder)):
+        parts = [path for run_ in folder.iterdir() for path in _worth(run_)]
+        room -= sum(path.stat().st_size for path in parts)
+        files += parts if room >= 0 else []
+    for old in to.glob("state-*.zip"):
+        old.unlink()
+    made: list[Path] = []
+    size = PARCEL
+    for path in files:
+        if size + path.stat().st_size > PARCEL:
+            made.append(to / f"state-{len(made)}.zip")
+            size = 0
+        with zipfile.ZipFile(made[-1], "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, path.relative_to(out))
+        size += path.stat().st_size
+    return made
+
+
+def _unfinished(out: Path) -> list[Path]:
+    return [folder for folder in (out / "runs").iterdir() if not (out / "done" / folder.name).exists()]
+
+
+def _epochs(job: Path) -> int:
+    return sum(len(path.read_bytes().splitlines()) for path in job.glob("*/history.csv"))
+
+
+def _worth(run_folder: Path) -> list[Path]:
+    """The last checkpoint and the small files; nothing of a run without checkpoint, or of a selection whose rows are
+    there."""
+    newest = sorted(run_folder.glob("checkpoint-*.pt"))[-1:]
+    if not newest or (_is_selection(run_folder) and read_json(run_folder / "record.json")["state"] == "finished"):
+        return []
+    return newest + [path for path in run_folder.iterdir() if path.suffix in (".csv", ".json", ".npz")]
+
+
+def _is_selection(run_folder: Path) -> bool:
+    return "after" in read_json(run_folder / "identity.json")["facts"]
+
+
+def lay_out(state: Sequence[Path], out: Path) -> None:
+    """Lay out what `parcels` packed; what lies there already stays."""
+    for path in state:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if not (out / name).exists():
+                    archive.extract(name, out)
+
+
+def from_command_line(arguments: Sequence[str] | None = None) -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(prog="python -m nasnb.workflow.crowd", description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="folder of the runs")
+    parser.add_argument("--data", required=True, help="an image set that nasnb.data.packed.pack wrote")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--minutes", type=float, default=1e6, help="stop in time, saving what runs")
+    parser.add_argument("--arms", nargs="*", default=[], help="names; all without any")
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(8)))
+    parser.add_argument("--changes", type=json.loads, default={}, help="of every config, as JSON")
+    parser.add_argument("--state", type=Path, nargs="*", default=[], help="zip files of an earlier call")
+    parser.add_argument("--to", type=Path, help="folder for rows.csv.gz and state-*.zip")
+    a = parser.parse_args(arguments)
+    where = {
+        "out": str(a.out),
+        "data": a.data,
+        "device": a.device,
+        "names": a.arms,
+        "seeds": a.seeds,
+        "changes": a.changes,
+    }
+    arms(a.arms)  # refuses unknown names before anything starts
+    a.out.mkdir(parents=True, exist_ok=True)
+    lay_out(a.state, a.out)
+    run(where, workers=a.workers, minutes=a.minutes)
+    if a.to is not None:
+        a.to.mkdir(parents=True, exist_ok=True)
+        collect(a.out, a.to)
+        parcels(a.out, a.to)
+
+
+if __name__ == "__main__":
+    from_command_line()

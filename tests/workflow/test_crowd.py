@@ -1,0 +1,89 @@
+"""Many searches at once: what lands, what travels, what an interruption changes (nothing)."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from conftest import tiny_data
+
+from nasnb.data.packed import pack
+from nasnb.search import search
+from nasnb.workflow import arms, crowd
+
+TINY = {"epochs": 2, "train_images": 48, "channels": 4, "batch_size": 24, "pace": 0.02}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    pack(tiny_data(n=48), path)
+    return path
+
+
+def called(out, data, *more):
+    crowd.from_command_line([str(out), "--data", str(data), "--workers", "2", "--changes", json.dumps(TINY), *more])
+
+
+def table(folder):
+    return pd.read_csv(folder / "rows.csv.gz", dtype={"cell": str}).drop(columns=["device", "commit"])
+
+
+def test_arms_differ_by_one_idea_and_share_the_size():
+    for arm in arms.ARMS:
+        assert replace(arm.config, train_images=5000, train_fraction=0.5) == arms.SIZE
+    assert len({arm.name for arm in arms.arms()}) == len(arms.arms()) == 9 + len(arms.ARMS)
+    with pytest.raises(ValueError, match="unknown arm 'sgsa', did you mean 'sgas'"):
+        arms.arms(["sgsa"])
+
+
+def test_seeds_are_even_when_time_runs_out():
+    planned = crowd.jobs(["sgas", "phase-2500-0.003"], range(8))
+    assert [crowd.title(job) for job in planned[:4]] == ["sgas-0", "phase-2500-0.003-0", "sgas-1", "phase-2500-0.003-1"]
+    assert len(planned) == 8 + 4
+
+
+@pytest.mark.slow
+def test_parcels_take_a_search_where_the_next_call_goes_on(tmp_path, data):
+    called(tmp_path / "whole", data, "--arms", "darts-1st", "--seeds", "0", "--to", str(tmp_path / "a"))
+    assert (tmp_path / "whole/done/darts-1st-0").exists()
+    # the search is there, two selections are not
+    for left_out in ("done/darts-1st-0", "rows/darts-1st+pt-0.csv", "rows/darts-1st+pt-mag-0.csv"):
+        (tmp_path / "whole" / left_out).unlink()
+    parcels = crowd.parcels(tmp_path / "whole", tmp_path / "a")
+    assert parcels and all(path.stat().st_size <= crowd.PARCEL for path in parcels)
+    state = ["--state", *map(str, parcels)]
+    called(tmp_path / "again", data, "--arms", "darts-1st", "--seeds", "0", "--to", str(tmp_path / "b"), *state)
+    pd.testing.assert_frame_equal(table(tmp_path / "a"), table(tmp_path / "b"))
+    assert set(table(tmp_path / "b").arm) == {"darts-1st", *(f"darts-1st/{m.name}" for m in arms.SELECTIONS)}
+
+
+@pytest.mark.slow
+def test_a_search_that_fails_is_named_and_the_others_go_on(tmp_path, data):
+    where = {"out": str(tmp_path), "data": str(data), "device": "cpu", "names": ["sgas", "max-w"], "seeds": [0]}
+    crowd.run({**where, "changes": TINY | {"precision": "nonsense"}}, workers=1, minutes=1)
+    assert sorted(path.stem for path in (tmp_path / "errors").iterdir()) == ["max-w-0", "sgas-0"]
+    assert "unknown precision" in (tmp_path / "errors/sgas-0.txt").read_text()
+
+
+def test_rows_say_which_cell_and_what_alpha_says(tmp_path):
+    arm = next(arm for arm in arms.ARMS if arm.name == "groups")
+    config = replace(arm.config, **TINY)
+    result = crowd.run_search(arm.method, tiny_data(n=48), config, runs_dir=tmp_path)
+    rows = crowd.rows("groups", 3, result)
+    assert len(rows) == 4 and set(rows.phase) == {"search", "stage 2"}
+    last = dict(zip("01234", crowd.BENCH201_NAMES, strict=True))
+    assert [last[digit] for digit in rows.cell.iloc[-1]] == [pick.op for pick in result.genotype.picks["cell"]]
+    assert rows.largest.between(0, 1).all()
+
+
+def test_curvature_is_looked_at_every_tenth_epoch(tmp_path):
+    arm = arms.arms(["darts-1st"])[0]
+    config = replace(arm.config, **(TINY | {"epochs": 1}))
+    epoch = next(search(arm.method, tiny_data(n=48), config))
+    before = {name: value.clone() for name, value in epoch.state.net.state_dict().items()}
+    assert arms.alpha_curvature(epoch) == {}
+    seen = arms.alpha_curvature(replace(epoch, number=10))
+    assert seen["eigenvalue"] == seen["eigenvalue"]
+    assert all(torch.equal(before[name], value) for name, value in epoch.state.net.state_dict().items())
