@@ -1,6 +1,8 @@
 """What every chapter says in the same way: its setting, its claims, published against measured, cost and record."""
 
 from nasnb.report.claims import Finding, answer, judge
+from nasnb.report.effects import accuracies, as_printed, learned, relative
+from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     SHOWS,
     SHOWS_NOT,
@@ -28,18 +30,24 @@ __all__ = [
     "Claim",
     "Finding",
     "Table",
+    "accuracies",
     "against_published",
     "answer",
+    "as_printed",
     "claims_table",
     "composition",
     "costs",
     "glue",
     "hyperparameters",
     "judge",
+    "learned",
     "mean_sd",
     "part_text",
+    "published_findings",
     "published_text",
     "record_of",
+    "relative",
+    "retested",
     "setting",
     "verdict",
 ]
