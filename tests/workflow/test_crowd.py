@@ -34,6 +34,7 @@ def test_arms_differ_by_one_idea_and_share_the_size():
     for arm in arms.ARMS:
         assert replace(arm.config, train_images=5000, train_fraction=0.5) == arms.SIZE
     assert len({arm.name for arm in arms.arms()}) == len(arms.arms()) == 9 + len(arms.ARMS)
+    assert [arm.name for arm in arms.arms(["core"])] == list(arms.CORE)
     with pytest.raises(ValueError, match="unknown arm 'sgsa', did you mean 'sgas'"):
         arms.arms(["sgsa"])
 
