@@ -13,7 +13,7 @@ import numpy as np
 
 from nasnb.analysis.pc_darts.mixing import variant
 from nasnb.architecture import Genotype
-from nasnb.config import SearchConfig, TrainConfig, nearest
+from nasnb.config import SearchConfig, TrainConfig, decisive, nearest
 from nasnb.data import Data
 from nasnb.device.distributed import together
 from nasnb.methods import METHODS, Method
@@ -89,7 +89,7 @@ def run_training(
         for epoch in train(state, on_step=on_step):
             yield Finished(epoch.row())
 
-    facts = {"space": space, "genotype": genotype, **network}
+    facts = {"space": space, "genotype": genotype.canonical(), **network}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, _steps)
     with together():
@@ -141,4 +141,5 @@ def picked(searches: Sequence[Result], protocol: str, *, short: Sequence[Result]
     if protocol == "first":
         return 0
     judged = searches if protocol == "supernet" else short
-    return int(np.argmax([result.history.valid_accuracy.iloc[-1] for result in judged]))
+    reached = [decisive(result.history.valid_accuracy.iloc[-1], f"the accuracy of {result.name}") for result in judged]
+    return int(np.argmax(reached))

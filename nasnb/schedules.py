@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from nasnb.config import SearchConfig, TrainConfig, nearest
+from nasnb.config import SCHEDULES, SearchConfig, TrainConfig, nearest
 
-SCHEDULES = ("cosine", "cosine_power", "cosine_power_code", "linear", "exponential")
 LAST_EPOCHS = 5  # of the linear schedule of PC-DARTS on ImageNet
 
 
@@ -18,10 +17,12 @@ def cosine(step: float, total: float, lr_max: float, lr_min: float = 0.0) -> flo
 def cosine_power(step: float, total: float, lr_max: float, lr_min: float = 0.0, power: float = 10.0) -> float:
     """Cosine power annealing, sharpDARTS equation 2; power 1 is the cosine itself.
 
-    Raises ValueError for a power under 1, which would decay slower than the cosine.
+    Raises ValueError for a power under 1, which would decay slower than the cosine, and for an infinite one.
     """
-    if power < 1:
-        raise ValueError(f"power={power}: cosine power annealing needs a power of at least 1 (1 is plain cosine)")
+    if not 1 <= power < math.inf:
+        raise ValueError(
+            f"power={power}: cosine power annealing needs a power of at least 1 (1 is plain cosine) and below infinity"
+        )
     c = (1 + math.cos(math.pi * step / total)) / 2
     # (p^c - 1) / (p - 1) is equation 2 divided by p; expm1 keeps it exact for powers near 1
     share = c if power == 1 else math.expm1(c * math.log(power)) / math.expm1(math.log(power))

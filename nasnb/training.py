@@ -13,7 +13,7 @@ from scipy.stats import beta
 from torch import Tensor
 
 from nasnb.architecture import Genotype
-from nasnb.config import TrainConfig
+from nasnb.config import TrainConfig, decisive
 from nasnb.data import Augment, Data, Split, batches, n_batches
 from nasnb.device.cuda_graph import captured
 from nasnb.device.distributed import average_gradients, check_shares, share
@@ -96,6 +96,7 @@ class TrainEpoch:
 
 def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **network: Any) -> TrainState:
     """A fresh final network of `genotype` on the device of `data`, ready to train."""
+    data.check()
     with seeded(config.seed, "weights"):
         net = space.network(
             genotype,
@@ -150,7 +151,7 @@ class Reported(NamedTuple):
 
 def reported(history: Sequence[Mapping[str, float]]) -> Reported:
     """Of the rows of a training's history. DARTS reports the last epoch, sharpDARTS and StacNAS the best."""
-    best = max(history, key=lambda row: row["valid_accuracy"])  # the first wins ties
+    best = max(history, key=lambda row: decisive(row["valid_accuracy"], f"the accuracy of epoch {row['epoch']}"))
     return Reported(100 - history[-1]["valid_accuracy"], 100 - best["valid_accuracy"], int(best["epoch"]))
 
 

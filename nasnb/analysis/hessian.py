@@ -25,7 +25,7 @@ def alpha_hessian(state: SearchState, batches: Iterable[Batch], *, weight_decay:
         for alphas, gradient in _gradients(state, batches):
             rows = [torch.autograd.grad(g, alphas, retain_graph=True, materialize_grads=True) for g in gradient]
             found.append(torch.stack([_flat(row) for row in rows]).double().cpu().numpy())
-    hessian = np.mean(found, axis=0)
+    hessian = _of_numbers(np.mean(found, axis=0))
     return (hessian + hessian.T) / 2 + weight_decay * np.eye(len(hessian))
 
 
@@ -63,7 +63,13 @@ def _product(state: SearchState, batches: Sequence[Batch], vector: np.ndarray) -
             direction = torch.as_tensor(vector, dtype=gradient.dtype, device=gradient.device)
             second = torch.autograd.grad(gradient @ direction, alphas, materialize_grads=True)
             total = total + _flat(second).double().cpu().numpy()
-    return total / len(batches)
+    return _of_numbers(total / len(batches))
+
+
+def _of_numbers(curvature: np.ndarray) -> np.ndarray:
+    if not np.isfinite(curvature).all():
+        raise FloatingPointError("the curvature in alpha is no number: alpha, weights or images hold NaN or infinities")
+    return curvature
 
 
 def _gradients(state: SearchState, batches: Iterable[Batch]) -> Iterator[tuple[list[Tensor], Tensor]]:

@@ -90,6 +90,9 @@ def read_derivatives(path: str | Path) -> list[Record]:
 
 def eigenvalues(records: Sequence[Record]) -> pd.DataFrame:
     """The largest eigenvalue of each record's Hessian: epoch, eigenvalue. Its growth foretells a bad cell."""
+    for record in records:
+        if not np.isfinite(record.hessian).all():
+            raise ValueError(f"the Hessian of epoch {record.epoch} holds what is no number: it has no eigenvalues")
     largest = [np.linalg.eigvalsh((r.hessian + r.hessian.T) / 2)[-1] for r in records]
     return pd.DataFrame({"epoch": [r.epoch for r in records], "eigenvalue": largest})
 
@@ -107,6 +110,9 @@ def stopping_record(
 
     RobustDARTS' early stopping: the architecture is then that of `lag` records ago.
     """
+    if not np.isfinite(values).all():
+        first = int(np.argmin(np.isfinite(values)))
+        raise ValueError(f"value {first} of the record is no number: nothing can stop by it")
     smooth = moving_average(values, window)
     fires = (i for i in range(max(first, lag), len(smooth)) if smooth[i] > ratio * smooth[i - lag])
     return next(fires, None)

@@ -40,8 +40,12 @@ class Augment:
 
 
 def n_batches(n: int, batch_size: int, drop_last: bool = False) -> int:
-    """How many batches `n` images make; the last one is smaller, or dropped."""
-    return n // batch_size if drop_last else -(-n // batch_size)
+    """How many batches `n` images make; the last one is smaller, or dropped.
+
+    A single image that is left over joins the batch before: BatchNorm cannot normalise one value.
+    """
+    whole, over = divmod(n, batch_size)
+    return whole + (over > (1 if whole else 0) and not drop_last)
 
 
 def batches(
@@ -73,8 +77,24 @@ def batches(
         raise ValueError(f"mean and std need one value for each of {channels} channels, got {mean} and {std}")
     augment = augment or Augment(crop_padding=0, flip=False)
     numbers = _draw(split, generator(seed, purpose, epoch), augment, shuffle=shuffle)
-    normalise, indices = _normaliser(mean, std, split), range(start, count)
-    return _run(split, numbers, indices, batch_size=batch_size, augment=augment, normalise=normalise)
+    normalise = _normaliser(mean, std, split)
+    whole = len(split) // batch_size if drop_last else -(-len(split) // batch_size)
+    indices = range(start, whole if start < count else start)
+    made = _run(split, numbers, indices, batch_size=batch_size, augment=augment, normalise=normalise)
+    return made if whole == count else _joined(made)
+
+
+def _joined(made: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same batches, the last two as one."""
+    held = next(made, None)
+    for images, labels in made:
+        if len(labels) == 1:
+            held = torch.cat([held[0], images]), torch.cat([held[1], labels])
+        else:
+            yield held
+            held = images, labels
+    if held is not None:
+        yield held
 
 
 @dataclass(frozen=True)
@@ -167,7 +187,11 @@ def cut_out(images: Tensor, centre: Tensor, side: int) -> Tensor:
 
 
 def _normaliser(mean: Sequence[float], std: Sequence[float], split: Split) -> Callable[[Tensor], Tensor]:
-    """(pixel / 255 - mean) / std as one product and one sum, with the constants spread over an image for speed."""
+    """(pixel / 255 - mean) / std as one product and one sum, with the constants spread over an image for speed.
+
+    A channel that never changes has a std of 0 and is left at 0.
+    """
+    std = [s or 1.0 for s in std]
     height, width = split.images.shape[2:]
     scale = torch.tensor([1 / (255 * s) for s in std], device=split.images.device).expand(height, width, -1)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=split.images.device).expand_as(scale)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import bisect
 import csv
 import functools
-import gzip
-from collections.abc import Mapping
+import io
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from nasnb.architecture import Genotype
 from nasnb.config import nearest
+from nasnb.data.loaders import unpacked
 from nasnb.randomness import generator
 
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
@@ -52,7 +54,7 @@ class Bench201Table:
 
     def accuracy(self, arch: str | Genotype) -> dict[str, float]:
         """Test accuracy in percent by data set. Raises ValueError for an architecture that is not in the table."""
-        text = arch.notation() if isinstance(arch, Genotype) else arch.strip()
+        text = arch if arch in self.rows else _string(arch)
         if text not in self.rows:
             example = next(iter(self.rows))
             raise ValueError(f"{text!r} is not among the {len(self)} architectures of the table; one is {example!r}")
@@ -86,11 +88,10 @@ class Bench201Table:
         path = Path(path)
         if not path.exists():
             raise FileNotFoundError(f"no NAS-Bench-201 table at {path.resolve()}; {_HOW_TO_GET}")
-        opened = gzip.open if path.suffix == ".gz" else open
         try:
-            with opened(path, "rt", newline="") as file:
-                return Bench201Table(_rows(csv.DictReader(file), path))
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+            text = unpacked(path).decode("utf-8-sig")
+            return Bench201Table(_rows(csv.DictReader(io.StringIO(text, newline="")), path))
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
             raise ValueError(f"{path} is damaged ({error}); get it again") from None
 
     @staticmethod
@@ -136,11 +137,31 @@ def _rows(reader: csv.DictReader, path: Path) -> dict[str, tuple[float, ...]]:
     columns = _columns(reader.fieldnames or [], path)
     rows: dict[str, tuple[float, ...]] = {}
     for row in reader:
-        arch = (row[columns[0]] or "").strip()
+        where = f"{path}, line {reader.line_num}"
+        try:
+            arch = _string(row[columns[0]] or "")
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
         if arch in rows:
-            raise ValueError(f"{path}, line {reader.line_num}: {arch!r} is there twice")
-        rows[arch] = _percents([row[column] for column in columns[1:]], f"{path}, line {reader.line_num}")
+            raise ValueError(f"{where}: {arch!r} is there twice")
+        rows[arch] = _percents([row[column] for column in columns[1:]], where)
+    _check_not_fractions(rows, path)
     return rows
+
+
+def _string(arch: str | Genotype) -> str:
+    """The one way in which the benchmark writes an architecture."""
+    return (Genotype.from_notation(arch) if isinstance(arch, str) else arch).notation()
+
+
+def _check_not_fractions(rows: Mapping[str, Sequence[float]], path: Path) -> None:
+    for name, column in zip(DATASETS, zip(*rows.values(), strict=True), strict=False):
+        # chance is 10 % on CIFAR-10; on the others whole columns of percents cannot end at 1 beside good networks
+        if max(column) <= 1 and (name == "cifar10" or max(row[0] for row in rows.values()) > 20):
+            raise ValueError(
+                f"{path}: the accuracies on {name} end at {max(column)}, so they are fractions; "
+                "percents from 0 to 100 are expected"
+            )
 
 
 def _columns(names, path: Path) -> tuple[str, ...]:
@@ -157,4 +178,6 @@ def _percents(texts: list[str | None], where: str) -> tuple[float, ...]:
         raise ValueError(f"{where}: expected {len(DATASETS)} numbers, got {texts}") from None
     if not all(0 <= value <= 100 for value in values):
         raise ValueError(f"{where}: accuracies are percents from 0 to 100, got {values}")
+    if values[0] <= 1:
+        raise ValueError(f"{where}: {values[0]} on CIFAR-10 is a fraction; percents from 0 to 100 are expected")
     return values

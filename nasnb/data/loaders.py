@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import pickle
+import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +14,7 @@ import numpy as np
 import torch
 
 from nasnb.config import nearest
-from nasnb.data.folders import read_folder
+from nasnb.data.folders import folder_checksum, read_folder
 from nasnb.data.sets import Data, Split, channel_statistics, checksum_of
 
 NAMES = ("fashion-sample", "fashion-mnist", "cifar10", "cifar100", "svhn", "imagefolder")
@@ -32,6 +35,7 @@ FASHION_CLASSES = (
     "Bag",
     "Ankle boot",
 )
+CIFAR10_1_IMAGES = {"v4": 2021, "v6": 2000}
 
 
 class Archive(NamedTuple):
@@ -81,6 +85,19 @@ def load(
     if name == "fashion-mnist":
         return _fashion_mnist(data_dir, download).to(device)
     return _archive(name, Path(data_dir or "data"), download).to(device)
+
+
+def source_checksum(name: str, data_dir: str | Path | None) -> str | None:
+    """Of the files that `load` would read: what decides a result, whatever the folder is called.
+
+    None for a set whose name already says what it holds, since its files are checked against known sums.
+    """
+    if data_dir is None or name not in ("imagefolder", "fashion-mnist"):
+        return None
+    folder = Path(data_dir).expanduser()
+    if name == "imagefolder":
+        return folder_checksum(folder)
+    return _fashion_mnist(folder, download=False).checksum
 
 
 _NO_IMAGENET = (
@@ -140,7 +157,7 @@ def _archive(name: str, folder: Path, download: bool) -> Data:
     sides = [{"split": side} for side in ("train", "test")] if name == "svhn" else [{"train": True}, {"train": False}]
     try:
         train, test = (read(folder, download=download, **side) for side in sides)
-    except RuntimeError as error:
+    except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError, tarfile.TarError) as error:
         place = (folder / archive.path).resolve()
         raise ValueError(f"{name} in {place} is damaged or incomplete ({error}). Remove it, then {call}") from None
     if name == "svhn":
@@ -168,6 +185,12 @@ def _fashion_mnist(data_dir: str | Path | None, download: bool) -> Data:
     )
 
 
+def unpacked(path: Path) -> bytes:
+    """A file's content, of a gzipped one what is in it, whatever the file is called. Raises what gzip raises."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
 def read_fashion(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 28, 28) and labels (n,) of `part` "train" or "t10k" from the original files, gzipped or not."""
     return read_idx(folder / f"{part}-images-idx3-ubyte"), read_idx(folder / f"{part}-labels-idx1-ubyte")
@@ -177,7 +200,7 @@ def read_idx(path: Path) -> np.ndarray:
     """An array of bytes in the format of MNIST: two zeros, type 8, the rank, then sizes as big-endian int32."""
     packed = path.with_name(path.name + ".gz")
     try:
-        content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+        content = unpacked(path if path.exists() else packed)
         rank = content[3]
         shape = np.frombuffer(content, ">i4", count=rank, offset=4)
         if content[:3] != b"\0\0\x08":
@@ -185,13 +208,13 @@ def read_idx(path: Path) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except FileNotFoundError:
         raise FileNotFoundError(f"neither {path} nor {packed.name} is there; copy all four files") from None
-    except (ValueError, IndexError, EOFError, OSError) as error:
+    except (ValueError, IndexError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}(.gz) is damaged ({error}); get it again") from None
 
 
 def load_cifar10_1(data_dir: str | Path, *, version: str = "v6") -> Split:
     """The 2,000 new test images of CIFAR-10.1 (Recht et al., 2018), classes as in CIFAR-10; "v4" has 2,021."""
-    if version not in ("v4", "v6"):
+    if version not in CIFAR10_1_IMAGES:
         raise ValueError(f"CIFAR-10.1 has versions v4 and v6, not {version!r}")
     arrays = []
     for content in ("data", "labels"):
@@ -201,11 +224,16 @@ def load_cifar10_1(data_dir: str | Path, *, version: str = "v6") -> Split:
             raise FileNotFoundError(f"no CIFAR-10.1 here: looked for {path.resolve()}. Copy it from {source}")
         try:
             arrays.append(np.load(path, allow_pickle=False))
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, OSError, SyntaxError) as error:
             raise ValueError(f"{path} is damaged ({error}); get it again") from None
-    images, labels = arrays
-    if images.shape != (len(labels), 32, 32, 3) or images.dtype != np.uint8:
-        raise ValueError(
-            f"{data_dir}: expected uint8 (n, 32, 32, 3) and n labels, got {images.shape} and {labels.shape}"
-        )
-    return _split(images, labels)
+    _check_cifar10_1(*arrays, f"{data_dir}: CIFAR-10.1 {version} has", CIFAR10_1_IMAGES[version])
+    return _split(*arrays)
+
+
+def _check_cifar10_1(images: np.ndarray, labels: np.ndarray, has: str, n: int) -> None:
+    if images.shape != (n, 32, 32, 3) or images.dtype != np.uint8:
+        raise ValueError(f"{has} uint8 images of shape {(n, 32, 32, 3)}; here: {images.dtype} of {images.shape}")
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(f"{has} {n} whole numbers as labels; here: {labels.dtype} of {labels.shape}")
+    if labels.min() < 0 or labels.max() > 9:
+        raise ValueError(f"{has} labels from 0 to 9; here: {labels.min()} to {labels.max()}")

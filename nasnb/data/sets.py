@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nasnb.randomness import generator
+
+SMALLEST = 8  # pixels of a side: two reductions leave 2 of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,30 @@ class Data:
     std: tuple[float, ...]
     checksum: str  # of the tensors' bytes, for records: two runs with equal checksums saw the same images
 
+    def __post_init__(self) -> None:
+        train, test = (tuple(part.images.shape[1:]) for part in (self.train, self.test))
+        if train != test:
+            raise ValueError(f"{self.name}: training images are {train}, test images {test}: (channels, height, width)")
+        if not len(self.mean) == len(self.std) == train[0] or not all(map(isfinite, (*self.mean, *self.std))):
+            raise ValueError(
+                f"{self.name}: mean and std need a number for each of {train[0]} channels, "
+                f"got {self.mean} and {self.std}"
+            )
+        for name, part in (("train", self.train), ("test", self.test)):
+            least, largest = (int(part.labels.min()), int(part.labels.max())) if len(part) else (0, 0)
+            if not 0 <= least <= largest < self.n_classes:
+                known = f"{self.n_classes} classes have 0 to {self.n_classes - 1}"
+                raise ValueError(f"{self.name}: the labels of {name} go from {least} to {largest}; {known}")
+
+    def check(self) -> None:
+        """Raises ValueError for a set that nothing can be learnt from; before a network is built."""
+        check_side(*self.image_size[1:])
+        if self.n_classes < 2 or len(self.train) < 2:
+            raise ValueError(
+                f"{self.name} has {self.n_classes} classes and {len(self.train)} training images; a "
+                "network needs at least two of each to learn"
+            )
+
     @property
     def image_size(self) -> tuple[int, int, int]:
         """(channels, height, width)."""
@@ -73,12 +100,19 @@ class Data:
         """The set at side x side pixels (antialiased), named `name@side`; None keeps the size."""
         if side is None or self.image_size[1:] == (side, side):
             return self
-        if side < 8:
-            raise ValueError(f"images of {side} pixels are too small: two reductions leave under 2 of them")
+        check_side(side)
         train, test = (Split(_resize(part.images, side), part.labels) for part in (self.train, self.test))
         mean, std = channel_statistics(train.images)
         checksum = checksum_of(train.images, train.labels, test.images, test.labels)
         return Data(f"{self.name}@{side}", train, test, self.classes, mean, std, checksum)
+
+
+def check_side(*sides: int) -> None:
+    """Raises ValueError for images that no network of the papers' kind can read."""
+    if any(not isinstance(side, int) or isinstance(side, bool) or side < SMALLEST for side in sides):
+        raise ValueError(
+            f"images of {' x '.join(map(str, sides))} pixels are too small: two reductions need at least {SMALLEST}"
+        )
 
 
 def _resize(images: Tensor, side: int) -> Tensor:

@@ -120,6 +120,8 @@ def any_says(flag: bool) -> bool:
 def check_shares(n_images: int, batch_size: int) -> None:
     """Raises ValueError if a batch, or the smaller last one of `n_images`, cannot be cut into equal shares."""
     n, last = n_processes(), n_images % batch_size
+    if last == 1 and n_images > batch_size:
+        last += batch_size  # it joins the batch before
     if _sharing and (batch_size % n or last % n):
         raise ValueError(
             f"batches of {batch_size} images and a last one of {last or batch_size} cannot be shared equally by {n} "

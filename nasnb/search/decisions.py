@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from nasnb.config import decisive
 from nasnb.search.phase import Hook
 from nasnb.search.state import SearchState
 from nasnb.search.strengths import Evaluation, operation_strengths
@@ -87,6 +88,8 @@ def _decide(state: SearchState, group: str, past: Sequence, kept: Counter, choos
     if not open_edges:
         return []
     scores = edge_scores(state, group, past).tolist()
+    for edge in open_edges:
+        decisive(scores[edge], f"the score of edge {edge} of {group!r}")
     edge = max(open_edges, key=lambda e: scores[e])  # the first wins ties
     op = choose(state, group, edge)
     state.relaxation.decide(group, edge, op)
@@ -139,12 +142,14 @@ def _is_real(state: SearchState, group: str) -> Tensor:
 def _to_unit_range(x: Tensor) -> Tensor:
     low, high = x.min(), x.max()
     # a factor that is the same on all edges (importance where no edge has `none`) says nothing: it drops out
-    return (x - low) / (high - low) if high - low > 1e-9 else torch.ones_like(x)  # rounding is no range
+    return torch.ones_like(x) if high - low <= 1e-9 else (x - low) / (high - low)  # rounding is no range, NaN no 1
 
 
 def most_likely(state: SearchState, group: str, edge: int) -> int:
     """The operation other than none with the largest weight, as SGAS."""
-    return int(likelihoods(state, group)[edge].argmax())
+    weights = likelihoods(state, group)[edge]
+    decisive(weights.max().item(), f"the largest weight on edge {edge} of {group!r}")  # NaN is the largest of all
+    return int(weights.argmax())
 
 
 def most_missed(how: Evaluation = Evaluation()) -> Choose:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from nasnb.config import SearchConfig
+from nasnb.config import SearchConfig, decisive
 from nasnb.evaluation import Score
 from nasnb.randomness import generator
 from nasnb.schedules import cosine
@@ -132,7 +132,8 @@ def _decide_op(state: SearchState, decision: Decision, criterion: str, how: Eval
         candidates(state.method.space, decision.group, decision.index),
         state.weights()[decision.group][decision.index],
     )
-    largest = max(ops, key=lambda op: weights[op].item())  # the first wins ties, here and below
+    weight_of = f"a weight on edge {decision.index} of {decision.group!r}"
+    largest = max(ops, key=lambda op: decisive(weights[op].item(), weight_of))  # the first wins ties, here and below
     scores: dict[int, Score] = {}
     if criterion == "magnitude" or len(ops) == 1:
         chosen = largest
@@ -172,6 +173,7 @@ def _missed(score: Score, criterion: str) -> tuple[float, ...]:
 
     Of equal accuracies, which few held-out images make common, the larger loss is missed more.
     """
+    decisive(score.loss, "the loss of a masked supernet")  # so wrong a network has an accuracy all the same
     return (-score.loss,) if criterion == "loss" else (score.accuracy, -score.loss)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
+from nasnb.config import decisive
 from nasnb.search.state import SearchState
 from nasnb.supernet.relaxation import softmax
 
@@ -46,10 +47,14 @@ def exported_epoch(history: Sequence[Mapping], rule: str = "last") -> int:
     if rule == "last":
         return rows[-1]["epoch"]
     if rule == "min_val_loss":
-        return min(rows, key=lambda row: row["valid_loss"])["epoch"]  # the first wins ties, here and below
+        return min(rows, key=lambda row: _of(row, "valid_loss"))["epoch"]  # the first wins ties, here and below
     if rule == "best_valid":
-        return max(rows, key=lambda row: row["valid_accuracy"])["epoch"]
+        return max(rows, key=lambda row: _of(row, "valid_accuracy"))["epoch"]
     number, slash, total = rule.partition("/")
     if not (slash and number.isdigit() and total.isdigit() and 0 < int(number) <= int(total)):
         raise ValueError(f"unknown rule {rule!r}; rules: last, min_val_loss, best_valid, or a share such as '38/50'")
     return rows[math.ceil(len(rows) * int(number) / int(total)) - 1]["epoch"]
+
+
+def _of(row: Mapping, column: str) -> float:
+    return decisive(row[column], f"{column} of epoch {row['epoch']}")

@@ -177,6 +177,7 @@ def _at_least_float32(logits: Tensor) -> Tensor:
 
 def begin(method, data: Data, config: SearchConfig) -> SearchState:
     """A fresh state of `method` (see nasnb.methods) on the device of `data`."""
+    data.check()
     train, valid = parts(data.train, config)
     device = data.train.images.device
     stem = {} if config.stem == "cifar" else {"stem": config.stem}
@@ -212,8 +213,11 @@ def parts(images: Split, config: SearchConfig) -> tuple[Split, Split]:
     if config.train_fraction == 1:
         return images, images.take(slice(0, 0))
     train, valid = split(images, config.train_fraction, shuffled=config.shuffled_split, seed=config.seed)
-    if len(train) == 0:
-        raise ValueError(f"train_fraction={config.train_fraction} of {len(images)} images leaves none to train on")
+    if min(len(train), len(valid)) < 2:
+        raise ValueError(
+            f"train_fraction={config.train_fraction} of {len(images)} images leaves {len(train)} to train on and "
+            f"{len(valid)} to validate on: take more images, or another fraction, so that both have two"
+        )
     return train, valid
 
 

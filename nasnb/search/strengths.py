@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasnb.config import decisive
 from nasnb.device.precision import computing
 from nasnb.evaluation import Score, Tally, statistics
 from nasnb.randomness import reseed, seeded
@@ -92,7 +93,10 @@ def masked_scores(
                 tally.add(F.cross_entropy(logits, labels), logits, labels)
                 if not torch.equal(before, _drawn(images.device)):  # a draw that is shared would shift the later ones
                     call = each_time
-    return [tally.score() for tally in tallies]
+    scores = [tally.score() for tally in tallies]
+    for score in scores:  # the accuracy of a network gone wrong is a number all the same
+        decisive(score.loss, f"the loss of the supernet without an operation or an edge of {group!r}")
+    return scores
 
 
 def _drawn(device: torch.device) -> Tensor:

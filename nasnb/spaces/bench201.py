@@ -94,12 +94,18 @@ def _first_best(ops: Sequence[str], row: Sequence[float]) -> str:
 def _edges(genotype: Genotype) -> tuple[Edge, ...]:
     if set(genotype.picks) != {"cell"}:
         raise ValueError(f"space 'bench201' needs one group 'cell', the genotype has {', '.join(genotype.picks)}")
+    genotype = genotype.canonical()  # equal genotypes make equal networks
     for op, source, target in genotype.picks["cell"]:
         if op not in BENCH201_NAMES or target > OUTPUT:
             raise ValueError(
                 f"{op!r} on edge {source}->{target} does not fit: space 'bench201' has {', '.join(BENCH201_NAMES)} "
                 f"and nodes up to {OUTPUT}"
             )
+    edges = [(source, target) for _, source, target in genotype.picks["cell"]]
+    needed = [(source, target) for target in range(1, OUTPUT + 1) for source in range(target)]
+    if edges != needed:
+        written = [", ".join(f"{source}->{target}" for source, target in pairs) for pairs in (needed, edges)]
+        raise ValueError(f"space 'bench201' needs one operation on each of the edges {written[0]}; got {written[1]}")
     return tuple(Edge(source, target, (op,)) for op, source, target in genotype.picks["cell"])
 
 
@@ -122,7 +128,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(channels, 2 * channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.path(x) + self.shortcut(F.avg_pool2d(x, 2))
+        return self.path(x) + self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True))
 
 
 def _stack(

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from torch import Tensor
 
-from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype, Pick
-from nasnb.config import nearest
+from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype, Pick, checked
+from nasnb.config import decisive, nearest
 from nasnb.supernet.edges import Wiring
 from nasnb.supernet.network import (
     AuxiliaryHead,
@@ -107,6 +107,7 @@ class CellSpace:
     ) -> Network:
         """The final network of a genotype. Raises ValueError for operations that this space does not know."""
         self._check(genotype)
+        genotype = genotype.canonical()  # so that equal genotypes make equal networks, to the last drawn weight
         edges = {g: tuple(Edge(p.source, p.target, (p.op,)) for p in picks) for g, picks in genotype.picks.items()}
         return _stack(
             edges,
@@ -138,9 +139,21 @@ class CellSpace:
     def _check(self, genotype: Genotype) -> None:
         if set(genotype.picks) != set(GROUPS):
             raise ValueError(f"space {self.name!r} needs the cells {GROUPS}, the genotype has {tuple(genotype.picks)}")
-        for group, picks in genotype.picks.items():
+        for group, picks in checked(genotype).picks.items():
             for op, source, target in picks:
                 self._check_op(op, source, target, group)
+            self._check_edges(picks, group)
+
+    def _check_edges(self, picks: Sequence[Pick], group: str) -> None:
+        inputs = {target: [p.source for p in picks if p.target == target] for target in {p.target for p in picks}}
+        for target, sources in inputs.items():
+            # cells of other sizes, as NASNet's, may read a state twice
+            twice = len(set(sources)) < len(sources) and len(inputs) == len(self.nodes)
+            if len(sources) != KEPT_EDGES or twice:
+                raise ValueError(
+                    f"{group!r}: state {target} is made of states {', '.join(map(str, sorted(sources)))}; "
+                    f"space {self.name!r} has {KEPT_EDGES} different ones for each"
+                )
 
     def _check_op(self, op: str, source: int, target: int, group: str) -> None:
         if op != "none" and plain_name(op) not in self.ops:
@@ -156,7 +169,7 @@ def plain_name(op: str) -> str:
 
 
 def score_rows(choices: Choices, scores: Mapping[str, Tensor | Sequence], group: str) -> list[list[float]]:
-    """A group's scores (edges, ops) on the host. Raises ValueError if they are missing or of another shape."""
+    """A group's scores (edges, ops) on the host. Raises ValueError if they are missing, misshapen or no numbers."""
     if group not in scores:
         raise ValueError(
             f"no scores for {group!r}: the groups are {', '.join(choices.groups)}, got {', '.join(scores)}"
@@ -167,6 +180,9 @@ def score_rows(choices: Choices, scores: Mapping[str, Tensor | Sequence], group:
         raise ValueError(
             f"scores of {group!r} have shape {shape}, this space has (edges, ops) = {choices.shape(group)}"
         )
+    for edge, row in zip(choices.groups[group], rows, strict=True):
+        for op, score in zip(edge.ops, row, strict=False):
+            decisive(score, f"the score of {op!r} on edge {edge.source}->{edge.target} of {group!r}")
     return rows
 
 

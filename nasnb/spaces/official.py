@@ -5,7 +5,12 @@ Every official key is a view of one of our (stacked) tensors, so loading and sav
 
 from __future__ import annotations
 
+import pickle
+import re
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +21,60 @@ from nasnb.supernet.network import Cell, Halve, Network
 from nasnb.supernet.operations import FactorizedReduce, Pool, SepConv
 from nasnb.supernet.partial_channels import PartialFan, RandomFan
 
+NESTED = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights")
+PREFIXES = ("module.", "_orig_mod.", "model.", "network.")  # of DataParallel, torch.compile and wrapping modules
+ARCHITECTURE = re.compile(r"(alphas?|betas?|arch_parameters|_arch_parameters)([._].*)?$")  # of forks that save alpha
+
+
+def read_official(path: str | Path) -> dict[str, Tensor]:
+    """The weights in a file of another project, for `load_official`: data only, nothing in it is run.
+
+    Finds them in a checkpoint that nests them and without the prefixes of wrappers. Raises FileNotFoundError, or
+    ValueError saying what the file holds instead.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path.resolve()}: a file written by torch.save is expected")
+    try:
+        # a namespace holds the options of a command, and can do nothing
+        with torch.serialization.safe_globals([Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        cure = "save the weights alone where they were made: torch.save(net.state_dict(), ...)"
+        what = found[1] if found else "something"
+        raise ValueError(f"{path} holds {what} besides tensors, which is not read; {cure}") from None
+    except Exception as error:  # readers of damaged files raise whatever they run into
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is damaged, or not written by torch.save ({reason}); get it again") from None
+    return _found(content, path)
+
+
+def _found(content: Any, path: Path) -> dict[str, Tensor]:
+    while isinstance(content, Mapping) and (inner := next((n for n in NESTED if _is_dict(content, n)), None)):
+        content = content[inner]
+    named = content if isinstance(content, Mapping) else {}
+    tensors = {str(key): value for key, value in named.items() if isinstance(value, Tensor)}
+    if not tensors:
+        holds = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
+        raise ValueError(f"{path} holds {holds or 'nothing'}, where a supernet's weights by name are expected")
+    while prefix := next((p for p in PREFIXES if _is_wrapped(tensors, p)), None):
+        tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
+    return tensors
+
+
+def _is_dict(content: Mapping, name: str) -> bool:
+    return isinstance(content.get(name), Mapping)
+
+
+def _is_wrapped(tensors: Mapping[str, Tensor], prefix: str) -> bool:
+    weights = [str(key) for key in tensors if _is_weight(str(key))]
+    return bool(weights) and all(key.startswith(prefix) for key in weights)
+
+
+def _is_weight(key: str) -> bool:
+    return not ARCHITECTURE.match(key)
+
 
 def to_official(net: Network) -> dict[str, Tensor]:
     """A state dict of the supernet under the official key names; alpha is not part of it."""
@@ -23,9 +82,10 @@ def to_official(net: Network) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_official(net: Network, state: Mapping[str, Tensor]) -> None:
-    """Fill the supernet with official weights. Raises ValueError naming the first key that is missing or differs.
+def load_official(net: Network, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Fill the supernet with official weights (see `read_official`). Returns the keys of alpha and beta, left aside.
 
+    Raises ValueError naming the first key that is missing, differs, or holds what is no number.
     Pools on edges from one state share their BatchNorm here; where an official file holds different running statistics
     for them (single-path training), the last edge's are kept. Evaluation with batch statistics is not touched by that.
     """
@@ -37,10 +97,14 @@ def load_official(net: Network, state: Mapping[str, Tensor]) -> None:
             raise ValueError(f"key {key!r} has shape {tuple(state[key].shape)}, this supernet has {tuple(view.shape)}")
     known = {key for key, _ in views}
     for key in state:
-        if key not in known and not key.endswith("num_batches_tracked"):
+        if key not in known and _is_weight(key) and not key.endswith("num_batches_tracked"):
             raise ValueError(f"key {key!r} has no place in this supernet: another space, depth or number of channels")
+    for key, _ in views:
+        if not torch.isfinite(state[key]).all():
+            raise ValueError(f"key {key!r} holds NaN or infinities: the network it is from had gone wrong")
     for key, view in views:
         view.copy_(state[key])
+    return tuple(key for key in state if not _is_weight(key))
 
 
 def _views(net: Network) -> Iterator[tuple[str, Tensor]]:

@@ -205,7 +205,10 @@ class Head(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier in training, on the output of the second reduction cell (8 x 8 or 7 x 7 maps)."""
+    """A second classifier in training, on the output of the second reduction cell, pooled to 2 x 2.
+
+    The papers have 8 x 8 maps (CIFAR) or 7 x 7 ones (ImageNet); maps of other sizes are pooled adaptively.
+    """
 
     def __init__(self, channels: int, classes: int, *, last_norm: bool):
         super().__init__()
@@ -216,13 +219,12 @@ class AuxiliaryHead(nn.Module):
         self.linear = nn.Linear(768, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] < 7:
-            raise ValueError(
-                f"the auxiliary head needs maps of at least 7 pixels, got {x.shape[-1]}: "
-                "take images of 28 pixels or more, or auxiliary_weight=0"
-            )
-        x = F.avg_pool2d(F.relu(x), 5, stride=3 if x.shape[-1] >= 8 else 2, count_include_pad=False)
-        return self.linear(self.expand(self.reduce(x)).flatten(1))
+        return self.linear(self.expand(self.reduce(_to_two(F.relu(x)))).flatten(1))
+
+
+def _to_two(x: Tensor) -> Tensor:
+    strides = [{7: 2, 8: 3}.get(length) for length in x.shape[-2:]]
+    return F.adaptive_avg_pool2d(x, 2) if None in strides else F.avg_pool2d(x, 5, strides, count_include_pad=False)
 
 
 class Network(nn.Module):

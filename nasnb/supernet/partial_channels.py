@@ -119,7 +119,8 @@ class RandomFan(nn.Module):
 
 
 def _passed(x: Tensor, stride: int) -> Tensor:
-    return x if stride == 1 else F.max_pool2d(x, 2, 2)  # the paper is silent on stride 2, its code pools
+    # the paper is silent on stride 2, its code pools; the last pixel of an odd map alone, as the candidates see it
+    return x if stride == 1 else F.max_pool2d(x, 2, 2, ceil_mode=True)
 
 
 def _only(routed: Routed, edge: int) -> Routed:

@@ -26,8 +26,8 @@ class Rule:
 
 
 def _softmax(alpha: Tensor, open: Tensor) -> Tensor:
-    # a row with nothing open would be 0 / 0; it gets zeros
-    return torch.softmax(alpha.masked_fill(~open, -torch.inf), dim=1).nan_to_num(0.0)
+    # a row with nothing open is 0 / 0 and gets zeros; an alpha that is no number must stay one, for all to see
+    return torch.where(open, torch.softmax(alpha.masked_fill(~open, -torch.inf), dim=1), 0.0)
 
 
 def _max_w(alpha: Tensor, open: Tensor) -> Tensor:

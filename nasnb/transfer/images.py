@@ -42,7 +42,13 @@ def scenes(objects: Split, n: int, *, side: int, seed: int, most: int = 3) -> Sc
         for _ in range(int(torch.randint(1, most + 1, (), generator=draw))):
             _paste(canvas, objects, boxes, labels, draw)
         images.append(canvas.to(torch.uint8))
-        targets.append({"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels)})
+        # of a scene without objects too: an object that is all black has no box
+        targets.append(
+            {
+                "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+                "labels": torch.tensor(labels, dtype=torch.int64),
+            }
+        )
     device = objects.images.device
     return Scenes(torch.stack(images).to(device), [{k: v.to(device) for k, v in t.items()} for t in targets])
 

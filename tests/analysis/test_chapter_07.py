@@ -164,7 +164,7 @@ def test_a_greedy_search_decides_by_rank():
 def test_perturbation_chooses_on_a_supernet_without_alpha():
     state = fresh("msr-darts")
     state.method = replace(state.method, select=perturbation(interval=0, criterion="loss"), score=magnitude)
-    state.config = replace(state.config, epochs=0)
+    state.epoch = state.config.epochs
     phase = state.method.select(state.method, state.config)
     phase.hook(state)
     ops = state.method.genotype(state).ops("normal")

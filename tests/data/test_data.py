@@ -288,21 +288,41 @@ def test_fashion_mnist(tmp_path):
         read_idx(tmp_path / "absent")
 
 
-def test_cifar10_1(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
-    with pytest.raises(FileNotFoundError, match=r"cifar10.1_v6_data.npy. Copy it from .*modestyachts/CIFAR-10.1"):
-        load_cifar10_1(tmp_path)
-    np.save(tmp_path / "cifar10.1_v6_data.npy", pixels)
-    np.save(tmp_path / "cifar10.1_v6_labels.npy", np.arange(5, dtype=np.int32))
-    found = load_cifar10_1(tmp_path)
+def save_cifar10_1(folder: Path, images: np.ndarray, labels: np.ndarray, version: str = "v6") -> None:
+    np.save(folder / f"cifar10.1_{version}_data.npy", images)
+    np.save(folder / f"cifar10.1_{version}_labels.npy", labels, allow_pickle=True)
+
+
+@pytest.mark.parametrize(("version", "n"), [("v6", 2000), ("v4", 2021)])
+def test_cifar10_1(version, n, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
+    with pytest.raises(FileNotFoundError, match=rf"cifar10.1_{version}_data.npy. Copy it from .*modestyachts/CIFAR"):
+        load_cifar10_1(tmp_path, version=version)
+    save_cifar10_1(tmp_path, pixels, np.arange(n, dtype=np.int32) % 10, version)
+    found = load_cifar10_1(tmp_path, version=version)
     assert np.array_equal(found.images.permute(0, 2, 3, 1), pixels)
-    assert found.labels.tolist() == list(range(5))
-    np.save(tmp_path / "cifar10.1_v6_labels.npy", np.arange(4))
-    with pytest.raises(ValueError, match=r"expected uint8 \(n, 32, 32, 3\) and n labels, got"):
+    assert found.labels.tolist() == [i % 10 for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x[:5], y[:5]), r"v6 has uint8 images of shape \(2000, 32, 32, 3\); here: uint8 of \(5, 32"),
+        (lambda x, y: (x / 255, y), r"v6 has uint8 images .* here: float64 of \(2000"),
+        (lambda x, y: (x, y[:-1]), r"v6 has 2000 whole numbers as labels; here: int64 of \(1999,\)"),
+        (lambda x, y: (x, y / 2), r"2000 whole numbers as labels; here: float64"),
+        (lambda x, y: (x, y + 1), r"labels from 0 to 9; here: 1 to 10"),
+        (lambda x, y: (x, np.array([{}])), r"labels.npy is damaged"),
+    ],
+)
+def test_cifar10_1_of_another_kind(change, message, tmp_path):
+    pixels, labels = np.zeros((2000, 32, 32, 3), np.uint8), np.arange(2000) % 10
+    save_cifar10_1(tmp_path, *change(pixels, labels))
+    with pytest.raises(ValueError, match=message):
         load_cifar10_1(tmp_path)
-    np.save(tmp_path / "cifar10.1_v6_labels.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"labels.npy is damaged"):
-        load_cifar10_1(tmp_path)
+
+
+def test_cifar10_1_has_two_versions(tmp_path):
     with pytest.raises(ValueError, match="versions v4 and v6, not 'v5'"):
         load_cifar10_1(tmp_path, version="v5")
 
@@ -376,23 +396,23 @@ def test_image_folder_of_mixed_sizes(folder):
     picture(odd, torch.full((3, 20, 12), 128, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"odd.jpg has 20x12 pixels, .* has 8x8; give image_size="):
         load("imagefolder", data_dir=folder)
-    data = load("imagefolder", data_dir=folder, image_size=6)
-    assert data.image_size == (3, 6, 6)
+    data = load("imagefolder", data_dir=folder, image_size=8)
+    assert data.image_size == (3, 8, 8)
     assert 128 in data.test.images
     odd.write_bytes(b"not a picture")
     with pytest.raises(ValueError, match=r"odd.jpg cannot be read as an image .*; remove or replace it"):
-        load("imagefolder", data_dir=folder, image_size=6)
+        load("imagefolder", data_dir=folder, image_size=8)
 
 
 def test_image_folder_is_scaled_then_cut_from_the_centre(tmp_path):
-    image = torch.zeros(3, 8, 24, dtype=torch.uint8)
-    image[:, :, 8:16] = 255  # the middle square
+    image = torch.zeros(3, 16, 48, dtype=torch.uint8)
+    image[:, :, 16:32] = 255  # the middle square
     for part in ("train", "test"):
         (tmp_path / part / "only").mkdir(parents=True)
         picture(tmp_path / part / "only" / "wide.png", image)
-    assert load("imagefolder", data_dir=tmp_path, image_size=8).train.images.min() == 255
-    half = load("imagefolder", data_dir=tmp_path, image_size=4).train.images
-    assert half.shape == (1, 3, 4, 4) and half[:, :, :, 1:3].min() > 250
+    assert load("imagefolder", data_dir=tmp_path, image_size=16).train.images.min() == 255
+    half = load("imagefolder", data_dir=tmp_path, image_size=8).train.images
+    assert half.shape == (1, 3, 8, 8) and half[:, :, :, 1:7].min() > 250
 
 
 def test_wrong_layouts_are_explained(folder):

@@ -167,7 +167,7 @@ def test_warmups_shrink_with_the_epochs():
 
 
 def test_unknown_schedule():
-    with pytest.raises(ValueError, match=r"unknown schedule 'cosinus', did you mean 'cosine'\?; schedules: cosine, "):
+    with pytest.raises(ValueError, match=r"unknown schedule 'cosinus', did you mean 'cosine'\?; known: cosine, "):
         learning_rate(replace(SMALL, schedule="cosinus"), 0)
 
 

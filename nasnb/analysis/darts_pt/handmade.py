@@ -113,6 +113,7 @@ def prepare_stack(build: Callable[..., Stack], data: Data, config: TrainConfig =
 
     `build` is `vgg16`, `resnet`, or one of another size: `partial(resnet, depth=20)`. `config.channels` is not used.
     """
+    data.check()
     with seeded(config.seed, "weights"):
         net = build(classes=data.n_classes, image_channels=data.image_size[0])
     device = data.train.images.device

@@ -20,6 +20,7 @@ from nasnb import evaluation
 from nasnb.analysis.correlations import correlation_with_interval
 from nasnb.analysis.fans import Fan, fans_of, run_until, watching
 from nasnb.architecture import Edge
+from nasnb.config import decisive
 from nasnb.supernet.network import Network, Routed, Weights
 
 SKIP = "skip_connect"
@@ -53,6 +54,7 @@ def grid_minimum(conv: np.ndarray, skip: np.ndarray, target: np.ndarray, *, poin
     """(best skip weight, variance left) over a grid from 0 to 1: no formula, to check the closed form."""
     grid = np.linspace(0, 1, points)
     left = [np.var((1 - s) * conv + s * skip - target) for s in grid]
+    decisive(np.max(left), "a variance on the grid")
     best = int(np.argmin(left))
     return float(grid[best]), float(left[best])
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nasnb.architecture import Genotype
+from nasnb.config import decisive
 from nasnb.search.phase import Hook
 from nasnb.search.ranks import cell_ranks, with_edges_of_minimum
 from nasnb.search.state import SearchState
@@ -93,6 +94,7 @@ def _mean_by_group(cells: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def lowest_ranked(history: pd.DataFrame) -> pd.DataFrame:
     """The operation of lowest mean rank on each edge: epoch, group, edge, op."""
+    decisive(history["rank"].max(skipna=False), "a stable rank of the history")
     means = history.groupby(["epoch", "group", "edge", "op"], sort=False)["rank"].mean().reset_index()
     best = means.loc[means.groupby(["epoch", "group", "edge"])["rank"].idxmin()]
     return best[["epoch", "group", "edge", "op"]].reset_index(drop=True)

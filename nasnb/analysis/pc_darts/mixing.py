@@ -24,7 +24,7 @@ def in_proportion(config: SearchConfig, k: int, *, of: int = 4) -> SearchConfig:
 
     The paper gives no numbers for other K.
     """
-    return replace(config, batch_size=max(1, config.batch_size * k // of), lr=config.lr * k / of)
+    return replace(config, batch_size=max(2, config.batch_size * k // of), lr=config.lr * k / of)
 
 
 def processed_counts(channels: int, k: int, *, nodes: int, mixing: str = "shuffle") -> np.ndarray:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb import evaluation
+from nasnb.config import decisive
 from nasnb.data import Augment, Data, Split, batches
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -137,6 +138,8 @@ def matching_depth(confusions: Mapping[int, float], reference: float, *, rule: s
     rules = {"difference": lambda x: abs(x - reference), "log_ratio": lambda x: abs(_log(x) - _log(reference))}
     if rule not in rules:
         raise ValueError(f"unknown rule {rule!r}; known: {', '.join(rules)}")
+    for depth, value in [*confusions.items(), ("the final network", reference)]:
+        decisive(value, f"the confusion of {depth} cells" if depth in confusions else f"the confusion of {depth}")
     return min(sorted(confusions), key=lambda depth: round(rules[rule](confusions[depth]), 12))
 
 

@@ -170,7 +170,9 @@ def rand_index(first: Groups, second: Groups) -> float:
     shared = Counter(len(set(a) & set(b)) for a in first for b in second)
     pairs = sum(comb(size, 2) * times for size, times in shared.items())
     ours, theirs = (sum(comb(len(group), 2) for group in groups) for groups in (first, second))
-    chance = ours * theirs / comb(sum(map(len, first)), 2)
+    if not (all_pairs := comb(sum(map(len, first)), 2)):
+        return 1.0  # of one operation, or none, there is one grouping only
+    chance = ours * theirs / all_pairs
     mean = (ours + theirs) / 2
     return 1.0 if mean == chance else (pairs - chance) / (mean - chance)
 

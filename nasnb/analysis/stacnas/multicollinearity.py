@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from nasnb.architecture import Edge
-from nasnb.config import nearest
+from nasnb.config import decisive, nearest
 from nasnb.spaces.cells import CellSpace, plain_name
 
 
@@ -49,7 +49,9 @@ def joined(weights: np.ndarray, edges: Sequence[Edge]) -> pd.DataFrame:
     for i, edge in enumerate(edges):
         shares: dict[str, list[float]] = {}
         for name, weight in zip(edge.ops, weights[i], strict=False):
-            shares.setdefault(plain_name(name), []).append(float(weight))
+            shares.setdefault(plain_name(name), []).append(
+                decisive(float(weight), f"the weight of {name!r} on edge {i}")
+            )
         rows += [(i, name, sum(copies), max(copies)) for name, copies in shares.items()]
     return pd.DataFrame(rows, columns=["edge", "op", "weight", "largest"])
 
