@@ -296,4 +296,4 @@ def _literal(node: ast.AST) -> Any:
             return range(*map(ast.literal_eval, node.args))
         return ast.literal_eval(node)
     except (ValueError, TypeError, MemoryError, RecursionError):
-        raise ValueError(f"{_shown(ast.unparse(node))} is no list of (operation, state) pairs or states") from None
+        raise ValueError(f"{_shown(ast.unparse(node))} is not a list of (operation, state) pairs or states") from None

@@ -13,9 +13,10 @@ import numpy as np
 
 from nasnb.analysis.pc_darts.mixing import variant
 from nasnb.architecture import Genotype
-from nasnb.config import SearchConfig, TrainConfig, decisive, nearest
+from nasnb.config import SearchConfig, TrainConfig, nearest
 from nasnb.data import Data
 from nasnb.device.distributed import together
+from nasnb.limits import decisive
 from nasnb.methods import METHODS, Method
 from nasnb.runs import Finished, Result, Run, Task
 from nasnb.search import Epoch, SearchState, begin, search

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from nasnb.config import SCHEDULES, SearchConfig, TrainConfig, nearest
+from nasnb.config import SearchConfig, TrainConfig
+from nasnb.limits import SCHEDULES, nearest
 
 LAST_EPOCHS = 5  # of the linear schedule of PC-DARTS on ImageNet
 

@@ -13,12 +13,13 @@ from scipy.stats import beta
 from torch import Tensor
 
 from nasnb.architecture import Genotype
-from nasnb.config import TrainConfig, decisive
+from nasnb.config import TrainConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches
 from nasnb.device.cuda_graph import captured
 from nasnb.device.distributed import average_gradients, check_shares, share
 from nasnb.device.precision import autocast, computing
 from nasnb.evaluation import Score, Tally, evaluate, statistics
+from nasnb.limits import decisive
 from nasnb.randomness import reseed, seeded
 from nasnb.schedules import drop_path_probability, learning_rate
 from nasnb.supernet.memory import explained

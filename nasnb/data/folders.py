@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasnb.data.pixels import decode, say, size_of
+from nasnb.data.pixels import announce, decode, size_of
 from nasnb.data.sets import Split, check_side, hash_of
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -137,7 +138,7 @@ def _files(folder: Path, classes: Sequence[str]) -> tuple[list[Path], Tensor]:
         raise FileNotFoundError(f"no images in the class folders of {folder.resolve()}; {LAYOUT}")
     if others:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(others.items()))
-        say(f"{folder}: {len(found)} images; left out as no images: {kinds}")
+        announce(f"{folder}: {len(found)} images; left out as no images: {kinds}")
     found.sort(key=lambda pair: hash_of(classes[pair[1]], pair[0].relative_to(folder / classes[pair[1]]).as_posix()))
     return [path for path, _ in found], torch.tensor([label for _, label in found])
 
@@ -154,7 +155,7 @@ def _is_image(path: Path) -> bool:
 def _say_empty(folder: Path) -> None:
     if folder.parent.name == "train":
         raise ValueError(f"{folder} holds no images: add some, or remove the class")
-    say(f"{folder} holds no images: test accuracies are of the other classes")
+    announce(f"{folder} holds no images: test accuracies are of the other classes")
 
 
 # --- cache ------------------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def _read_cache(path: Path, key: str) -> list[Tensor] | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["key"]) == key:
                 return [torch.from_numpy(arrays[part]) for part in ("train", "test")]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # absent or damaged: decode again
     return None
 

@@ -131,7 +131,7 @@ def _fashion_sample() -> Data:
         with SAMPLE_FILE.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             parts = [_split(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in ("train", "test")]
         data = _data("fashion-sample", *parts, FASHION_CLASSES)
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError) as error:
         raise ValueError(f"the embedded sample {SAMPLE_FILE} is damaged ({error}); install nasnb again") from None
     if data.checksum != SAMPLE_CHECKSUM:
         found = f"checksum {data.checksum} instead of {SAMPLE_CHECKSUM}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def unpack(path: str | Path) -> Data:
         with np.load(path, allow_pickle=False) as arrays:
             train, test = (_split(arrays, part) for part in ("train", "test"))
             name, classes = str(arrays["name"]), tuple(map(str, arrays["classes"]))
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError, OSError) as error:
         raise ValueError(f"{path} is no packed image set, or damaged ({error}); make it again") from None
     checksum = checksum_of(train.images, train.labels, test.images, test.labels)
     return Data(name, train, test, classes, *channel_statistics(train.images), checksum)

@@ -19,7 +19,7 @@ CHUNK = 256  # files per task
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def say(sentence: str) -> None:
+def announce(sentence: str) -> None:
     """One line, beside whatever bar is shown."""
     tqdm.write(sentence, file=sys.stderr)
 
@@ -50,7 +50,7 @@ def decode(files: Sequence[Path], size: tuple[int, int], *, scale: bool) -> Tens
     finally:
         pool.shutdown(cancel_futures=True)
     if several:
-        say(f"{len(several)} files hold several pictures, such as {min(several)}: the first of each is taken")
+        announce(f"{len(several)} files hold several pictures, such as {min(several)}: the first of each is taken")
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 

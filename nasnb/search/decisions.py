@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from nasnb.config import decisive
+from nasnb.limits import decisive
 from nasnb.search.phase import Hook
 from nasnb.search.state import SearchState
 from nasnb.search.strengths import Evaluation, operation_strengths

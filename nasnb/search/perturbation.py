@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from nasnb.config import SearchConfig, decisive
+from nasnb.config import SearchConfig
 from nasnb.evaluation import Score
+from nasnb.limits import decisive
 from nasnb.randomness import generator
 from nasnb.schedules import cosine
 from nasnb.search.decisions import candidates, kept_edges

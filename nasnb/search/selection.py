@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from nasnb.config import decisive
+from nasnb.limits import decisive
 from nasnb.search.state import SearchState
 from nasnb.supernet.relaxation import softmax
 

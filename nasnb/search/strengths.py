@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasnb.config import decisive
 from nasnb.device.precision import computing
 from nasnb.evaluation import Score, Tally, statistics
+from nasnb.limits import decisive
 from nasnb.randomness import reseed, seeded
 from nasnb.search.state import SearchState
 from nasnb.supernet.edges import Routed

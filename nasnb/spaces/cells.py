@@ -9,7 +9,8 @@ from functools import cached_property
 from torch import Tensor
 
 from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype, Pick, checked
-from nasnb.config import decisive, nearest
+from nasnb.config import nearest
+from nasnb.limits import decisive
 from nasnb.supernet.edges import Wiring
 from nasnb.supernet.network import (
     AuxiliaryHead,

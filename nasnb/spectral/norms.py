@@ -182,6 +182,8 @@ def stacked_stable_ranks(weight: Tensor, edges: int, image_size: Size, *, of: st
     operator = ConvOperator(weight.detach().double(), image_size, groups=edges)
     if not operator.is_matrix or of not in ("operator", "kernel"):
         raise ValueError(f"of={of!r}, kernel {tuple(weight.shape[2:])}: wants 'operator' or 'kernel', of 1x1 kernels")
+    if not torch.isfinite(weight).all():
+        raise ValueError("a kernel holds NaN or infinities: it has no stable rank, and nothing can be chosen by it")
     values = torch.linalg.svdvals(operator.blocks[..., 0, 0])
     if (values[:, 0] == 0).any():
         zeros = values[:, 0].eq(0).nonzero().flatten().tolist()

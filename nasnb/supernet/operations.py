@@ -161,9 +161,8 @@ class FactorizedReduce(nn.Module):
     def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
         x = source.relu()
         edges = self.edges if open is None else len(open)
-        # an odd map has a pixel less from 1 on than from 0 on: zeros stand in for it
-        moved = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))[:, :, 1:, 1:]
-        halves = self.straight(x, open), self.shifted(moved, open)
+        whole = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))  # an odd map lacks a pixel from 1 on
+        halves = self.straight(x, open), self.shifted(whole[:, :, 1:, 1:], open)
         halves = [half.permute(0, 2, 3, 1).unflatten(-1, (edges, -1)) for half in halves]
         y = torch.cat(halves, dim=-1).flatten(-2).permute(0, 3, 1, 2)  # the halves of each edge side by side
         return self.norm(y, scale, open)

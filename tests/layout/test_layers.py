@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "nasnb"
 
 # From the bottom up. A room may import from its own floor and from those below.
 FLOORS = [
-    {"architecture", "config", "randomness", "published"},
+    {"architecture", "config", "limits", "randomness", "published"},
     {"device", "schedules", "data"},
     {"supernet"},
     {"spectral"},

@@ -1,6 +1,7 @@
 """What is no number never becomes a choice; what has no meaning is refused before any work."""
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from nasnb.analysis.stacnas.confusion import matching_depth
 from nasnb.analysis.stacnas.correlation import rand_index
 from nasnb.analysis.stacnas.multicollinearity import flipped
 from nasnb.architecture import Edge
-from nasnb.config import LIMITS, SearchConfig, TrainConfig, changed
+from nasnb.config import SearchConfig, TrainConfig, changed
 from nasnb.evaluation import Score
+from nasnb.experiment import picked
+from nasnb.limits import LIMITS
 from nasnb.methods import METHODS
 from nasnb.schedules import cosine_power
 from nasnb.search import begin, search
@@ -202,3 +205,20 @@ def test_curvatures_that_are_no_numbers():
 
 def test_one_operation_can_be_grouped_in_one_way_only():
     assert rand_index([("a",)], [("a",)]) == 1.0
+
+
+def test_a_kernel_that_is_no_number_has_no_rank():
+    state = begin(METHODS["msr-darts"], tiny_data(), TINY)
+    with torch.no_grad():
+        next(p for name, p in state.net.named_parameters() if "units.1.pointwise" in name)[0] = NAN
+    with pytest.raises(ValueError, match="a kernel holds NaN or infinities: it has no stable rank"):
+        state.method.genotype(state)
+
+
+def test_which_of_several_searches_goes_on_is_told_by_numbers():
+    found = [
+        SimpleNamespace(name=f"run {i}", history=pd.DataFrame({"valid_accuracy": [50.0, value]}))
+        for i, value in enumerate((60.0, NAN))
+    ]
+    with pytest.raises(ValueError, match="the accuracy of run 1 is nan"):
+        picked(found, "supernet")

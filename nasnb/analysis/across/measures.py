@@ -27,7 +27,6 @@ from nasnb.analysis.pc_darts.costs import fastest_step
 from nasnb.analysis.stacnas.confusion import confusion_of, fresh_batches
 from nasnb.analysis.stacnas.correlation import operator_correlation, operator_groups
 from nasnb.architecture import Genotype
-from nasnb.config import decisive
 from nasnb.data import Augment, batches
 from nasnb.search.decisions import undecided
 from nasnb.search.ranks import cells_and_sizes
@@ -234,9 +233,7 @@ def convolution_ranks(state: SearchState, *, of: str = "operator") -> dict[str, 
 
 def lowest_rank(state: SearchState, group: str, edge: int) -> int:
     """The same for a search that decides as it goes: `greedy(choose=lowest_rank)`."""
-    scores = convolution_ranks(state)[group][edge]
-    decisive(scores.max().item(), f"a stable rank on edge {edge} of {group!r}")  # NaN is the largest of all
-    return int(scores.argmax())
+    return int(convolution_ranks(state)[group][edge].argmax())
 
 
 # --- many rows --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from nasnb import evaluation
 from nasnb.analysis.correlations import correlation_with_interval
 from nasnb.analysis.fans import Fan, fans_of, run_until, watching
 from nasnb.architecture import Edge
-from nasnb.config import decisive
+from nasnb.limits import decisive
 from nasnb.supernet.network import Network, Routed, Weights
 
 SKIP = "skip_connect"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nasnb.architecture import Genotype
-from nasnb.config import decisive
+from nasnb.limits import decisive
 from nasnb.search.phase import Hook
 from nasnb.search.ranks import cell_ranks, with_edges_of_minimum
 from nasnb.search.state import SearchState

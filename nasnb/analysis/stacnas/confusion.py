@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasnb import evaluation
-from nasnb.config import decisive
 from nasnb.data import Augment, Data, Split, batches
+from nasnb.limits import decisive
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

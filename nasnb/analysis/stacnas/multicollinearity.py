@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.special import softmax
 
 from nasnb.architecture import Edge
-from nasnb.config import decisive, nearest
+from nasnb.config import nearest
+from nasnb.limits import decisive
 from nasnb.spaces.cells import CellSpace, plain_name
 
 
