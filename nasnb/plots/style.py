@@ -170,7 +170,10 @@ def _rc() -> dict[str, Any]:
 _LEGIBLE = 520  # CSS pixels: on narrower screens a figure is scrolled sideways instead of made smaller still
 _FILE_NAME = re.compile(r"\S*|.*\.(svg|png|jpe?g|gif|pdf|webp)", re.IGNORECASE | re.DOTALL)
 # The theme puts dark pages' HTML outputs on a grey plate and dims images; the card needs neither.
-_STYLE = "<style>.text_html:has(>figure.nasnb){background:none!important;padding:0!important}</style>"
+_STYLE = (
+    "<style>.text_html:has(>figure.nasnb){background:none!important;padding:0!important}"
+    ".nasnb-narrow{display:none}@media(max-width:576px){.nasnb-wide{display:none}.nasnb-narrow{display:block}}</style>"
+)
 
 
 def show(figure: Figure | Axes | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> None:
@@ -184,8 +187,6 @@ def show(figure: Figure | Axes | str, alt: str, caption: str | None = None, data
 
     figure = figure.figure if isinstance(figure, Axes) else figure
     display({"text/html": figure_html(figure, alt, caption, data), "text/plain": alt}, raw=True)
-    if isinstance(figure, Figure):
-        plt.close(figure)  # else the notebook shows it a second time, without its alt text
 
 
 def svg(figure: Figure) -> str:
@@ -204,11 +205,28 @@ def _settle(figure: Figure) -> None:
         ax.set_position(np.round(ax.get_position().bounds, 6))
 
 
-def figure_html(figure: Figure | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> str:
-    """What `show` displays: a `<figure>` with everything inside it, so that it needs no file and no network."""
+def figure_html(
+    figure: Figure | str,
+    alt: str,
+    caption: str | None = None,
+    data: pd.DataFrame | None = None,
+    *,
+    narrow: Figure | None = None,
+) -> str:
+    """What `show` displays: a `<figure>` with everything inside it, so that it needs no file and no network.
+
+    `narrow` is drawn instead on a phone, for figures with much text.
+    """
     alt = checked_alt(alt)
     text, boxes = (svg(figure), hover_boxes(figure)) if isinstance(figure, Figure) else (figure, "")
-    return framed(image_html(text, alt, boxes), note_html(caption, data, alt))
+    content = image_html(text, alt, boxes)
+    if narrow is not None:
+        small = image_html(svg(narrow), alt)
+        content = f'<div class="nasnb-wide">{content}</div><div class="nasnb-narrow">{small}</div>'
+    for drawn in (figure, narrow):
+        if isinstance(drawn, Figure):
+            plt.close(drawn)
+    return framed(content, note_html(caption, data, alt))
 
 
 def image_html(svg_text: str, alt: str, boxes: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from nasnb.report.claims import Finding, answer, judge
 from nasnb.report.effects import accuracies, as_printed, learned, relative
+from nasnb.report.findings import Findings
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     SHOWS,
@@ -29,6 +30,7 @@ __all__ = [
     "UNTOLD",
     "Claim",
     "Finding",
+    "Findings",
     "Table",
     "accuracies",
     "against_published",

@@ -41,7 +41,7 @@ def glue(**values: Any) -> None:
         prefix = "application/papermill.record/"
         note = {"scrapbook": {"name": name, "mime_prefix": prefix}}
         shown = {f"{prefix}text/plain": text}
-        if isinstance(value, Table):
+        if hasattr(value, "_repr_html_"):
             shown[f"{prefix}text/html"] = value._repr_html_()
         display(shown, raw=True, metadata=note)
 

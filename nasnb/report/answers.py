@@ -1,0 +1,86 @@
+"""The answer to a claim: its strongest evidence, the verdict that follows, and both in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from nasnb.published import retests
+from nasnb.published.claims import Claim, claims
+from nasnb.report.claims import FALSE, NO_EFFECT, NOT_LEARNED, OPEN, OPPOSITE, SUPPORTED, TRUE, VERDICTS, corrected
+from nasnb.report.evidence import EXACT, KIND_WORDS, PUBLISHED, Evidence, evidence, ranking, read_evidence
+from nasnb.report.retest import published_findings
+
+UNJUDGED = "not judged"
+SAID = (*VERDICTS, UNJUDGED)
+DECIDED = (SUPPORTED, OPPOSITE, NO_EFFECT, TRUE, FALSE)
+
+
+class Answer(NamedTuple):
+    """A claim, its strongest evidence if there is any, and the weaker kinds beside it, in their order."""
+
+    claim: Claim
+    best: Evidence | None
+    others: tuple[Evidence, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """One of VERDICTS, or that nothing was judged."""
+        return UNJUDGED if self.best is None else self.best.finding.verdict
+
+    @property
+    def sentence(self) -> str:
+        """The claim with a capital letter."""
+        return self.claim.sentence[:1].upper() + self.claim.sentence[1:]
+
+    def told(self) -> str:
+        """What is known, after the verdict: effect, interval, n, kind of evidence, scale, what would decide."""
+        if self.best is None:
+            return self.claim.unjudged or "not measured yet"
+        finding, kind = self.best.finding, self.best.kind
+        learned = finding.verdict != NOT_LEARNED  # numbers of a network at chance are not shown
+        words = [finding.words(self.claim.unit) if learned else f"needs {self.claim.needs or 'a network that learnt'}"]
+        if kind != EXACT:
+            words.append(KIND_WORDS[kind] + (f": {self.best.scale.rstrip('.')}" if self.best.scale else ""))
+        if finding.verdict == OPEN and finding.n_needed:
+            words.append(f"n = {finding.n_needed:,} would decide")
+        if finding.verdict == OPEN and finding.p_holm > 0.05 and (finding.low > 0 or finding.high < 0):
+            words.append(f"alone it would decide, not among the primary claims (Holm: p = {finding.p_holm:.2f})")
+        words += [f"{each.kind}: {each.finding.verdict}" for each in self.others]
+        return "; ".join(words)
+
+
+def answers_of(asked: Sequence[Claim], found: Sequence[Evidence]) -> list[Answer]:
+    """For each claim the strongest of what was found, Holm's correction done over those that are primary."""
+    ranked = [ranking(each for each in found if each.claim.id == of.id) for of in asked]
+    primary = [i for i, of in enumerate(asked) if of.primary and ranked[i]]
+    for i, finding in zip(primary, corrected([ranked[i][0].finding for i in primary]), strict=True):
+        ranked[i][0] = replace(ranked[i][0], finding=finding)
+    return [Answer(of, each[0] if each else None, tuple(each[1:])) for of, each in zip(asked, ranked, strict=True)]
+
+
+def known(chapter: str, found: Sequence[Evidence] = (), *, figures_dir: str | Path = "figures") -> list[Answer]:
+    """The answers to all claims of a chapter: from what was found now, what was kept, and the published numbers."""
+    asked = claims(chapter)
+    printed = [
+        evidence(id, finding, kind=PUBLISHED, scale=where)
+        for paper in sorted({of.paper for of in asked} & set(retests().paper))
+        for id, (finding, where) in published_findings(paper).items()
+    ]
+    return answers_of(asked, [*found, *_older(found, read_evidence(chapter, figures_dir=figures_dir)), *printed])
+
+
+def _older(found: Sequence[Evidence], kept: Sequence[Evidence]) -> list[Evidence]:
+    """What was kept, without what was measured anew in the same way."""
+    new = {(each.claim.id, each.kind) for each in found}
+    return [each for each in kept if (each.claim.id, each.kind) not in new]
+
+
+def counts_in_words(answers: Sequence[Answer]) -> str:
+    """`17 claims: 3 supported, 2 opposite, 12 open`: numbers that add up."""
+    counted = Counter(answer.verdict for answer in answers)
+    parts = [f"{counted[verdict]} {verdict}" for verdict in SAID if counted[verdict]]
+    return f"{len(answers)} claim{'s' * (len(answers) != 1)}: {', '.join(parts)}"
