@@ -2,7 +2,7 @@
 
 from nasnb.data.batches import Augment, batches, n_batches
 from nasnb.data.bench201 import Bench201Table
-from nasnb.data.loaders import NAMES, load, load_cifar10_1
+from nasnb.data.loaders import NAMES, load, load_cifar10_1, source_checksum
 from nasnb.data.sets import Data, Split, balanced_subsets, channel_statistics, checksum_of, split
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "load",
     "load_cifar10_1",
     "n_batches",
+    "source_checksum",
     "split",
 ]

@@ -20,6 +20,7 @@ import nbformat
 import nasnb
 from nasnb.config import PRESETS, SearchConfig, TrainConfig, nearest
 from nasnb.runs.signals import TOGETHER
+from nasnb.workflow.sources import deciding
 
 PACKAGE = Path(nasnb.__file__).parent
 KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
@@ -264,12 +265,12 @@ def is_current(path: Path, output: Path, values: Mapping[str, Any]) -> bool:
 
 
 def key(path: Path, values: Mapping[str, Any]) -> str:
-    """Digest of the chapter's code, the parameters, and the package's version and files; prose computes nothing."""
+    """Digest of the chapter's code, its parameters, what it reads, and the package's files; prose computes nothing."""
     code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
     cells = [(cell.source, cell.metadata.get("tags", [])) for cell in code]
-    files = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix in (".py", ".csv", ".npz"))
+    files = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix != ".pyc")
     package = [(str(p.relative_to(PACKAGE)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
-    whole = [cells, dict(values), nasnb.__version__, package]
+    whole = [cells, deciding(values), nasnb.__version__, package]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 

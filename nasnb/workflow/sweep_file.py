@@ -17,10 +17,10 @@ from nasnb import __version__
 from nasnb.config import nearest
 from nasnb.runs.files import runs_folder
 from nasnb.workflow.execute import Parameter, code_of, find_chapter, parameters_of
+from nasnb.workflow.sources import deciding
 
 SWEEP_KEYS = ("title", "notebook", "steps", "parameters", "grid", "rows", "seeds", "job")
 STEP_KEYS = ("name", "notebook", "parameters", "grid", "rows", "seeds", "job")
-PLACES = ("runs_dir", "data_dir", "device")  # where a row computes: no part of what it computes
 
 
 @dataclass(frozen=True)
@@ -231,9 +231,8 @@ def _word(value: Any) -> str:
 
 
 def _key(path: Path, values: Mapping[str, Any], needs: Sequence[str]) -> str:
-    """Of what determines a result, earlier rows among it; the words of a notebook do not."""
-    counted = {name: value for name, value in values.items() if name not in PLACES}
-    whole = json.dumps([code_of(path), counted, needs, __version__], sort_keys=True)
+    """Of what determines a result, what is read and earlier rows among it; the words of a notebook do not."""
+    whole = json.dumps([code_of(path), deciding(values), needs, __version__], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()[:10]
 
 
