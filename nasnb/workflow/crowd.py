@@ -40,9 +40,21 @@ FAILED = 3  # exit code of a process whose search failed
 Planned = tuple[Arm, int]  # an arm and a seed
 
 
-def jobs(names: Sequence[str], seeds: Sequence[int]) -> list[Planned]:
-    """Every arm once per seed, all arms of a seed before the next: whenever time runs out, the n are even."""
-    return [(arm, seed) for seed in seeds for arm in arms(names) if seed < arm.seeds]
+def jobs(plan: Sequence[str]) -> list[Planned]:
+    """What `arm,arm@0-5` stand for, in order; within one of them all arms of a seed before the next.
+
+    So the n are even whenever time runs out. Raises ValueError for what is no such text, or an unknown arm.
+    """
+    found: dict[str, Planned] = {}
+    for text in plan:
+        names, _, seeds = text.partition("@")
+        first, _, last = seeds.partition("-")
+        if not (first.isdigit() and (last or first).isdigit()):
+            raise ValueError(f"cannot read {text!r}: expected arms and seeds, such as 'darts-1st,sgas@0-5' or 'core@0'")
+        for seed in range(int(first), int(last or first) + 1):
+            for arm in arms(names.split(",") if names != "all" else []):
+                found.setdefault(title((arm, seed)), (arm, seed))
+    return list(found.values())
 
 
 def title(job: Planned) -> str:
@@ -99,7 +111,7 @@ def work(number: int, waiting: multiprocessing.Queue, where: dict) -> None:
     os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
     torch.set_num_threads(1)
     data = unpack(where["data"]).to(where["device"])
-    todo = jobs(where["names"], where["seeds"])
+    todo = jobs(where["plan"])
     while True:
         try:
             index, changes = waiting.get(timeout=1)
@@ -130,7 +142,7 @@ def run(where: dict, *, workers: int, minutes: float) -> None:
     out, until = Path(where["out"]), time.monotonic() + 60 * minutes
     for folder in ("runs", "rows", "done", "errors"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    todo = jobs(where["names"], where["seeds"])
+    todo = jobs(where["plan"])
     left = [i for i, job in enumerate(todo) if not (out / "done" / title(job)).exists()]
     context = multiprocessing.get_context("spawn")
     waiting = context.Queue()
@@ -238,21 +250,13 @@ def from_command_line(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--minutes", type=float, default=1e6, help="stop in time, saving what runs")
-    parser.add_argument("--arms", nargs="*", default=[], help="names; all without any")
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(8)))
+    parser.add_argument("--plan", nargs="*", default=["all@0-7"], help="arms and seeds: core@0-5 or k4,k4-beta@3")
     parser.add_argument("--changes", type=json.loads, default={}, help="of every config, as JSON")
     parser.add_argument("--state", type=Path, nargs="*", default=[], help="zip files of an earlier call")
     parser.add_argument("--to", type=Path, help="folder for rows.csv.gz and state-*.zip")
     a = parser.parse_args(arguments)
-    where = {
-        "out": str(a.out),
-        "data": a.data,
-        "device": a.device,
-        "names": a.arms,
-        "seeds": a.seeds,
-        "changes": a.changes,
-    }
-    arms(a.arms)  # refuses unknown names before anything starts
+    where = {"out": str(a.out), "data": a.data, "device": a.device, "plan": a.plan, "changes": a.changes}
+    jobs(a.plan)  # refuses what it cannot read before anything starts
     a.out.mkdir(parents=True, exist_ok=True)
     lay_out(a.state, a.out)
     run(where, workers=a.workers, minutes=a.minutes)

@@ -104,11 +104,12 @@ def from_arguments(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("rows", type=Path, help="rows.csv.gz")
     parser.add_argument("--data", default="CIFAR-10 (JPEG copy), 16 px", help="how the image set is named")
     parser.add_argument("--seconds", type=float, required=True, help="that the experiment took")
-    parser.add_argument("--commit", default="unknown", help="of the code, where the machine had no git checkout")
+    parser.add_argument("--commit", help="of the code, where the machine had a copy of it without its history")
     parser.add_argument("--figures-dir", default="figures")
     a = parser.parse_args(arguments)
     rows = pd.read_csv(a.rows, dtype={"cell": str, "commit": str})
-    rows["commit"] = rows.commit.fillna(a.commit)
+    if a.commit:
+        rows["commit"] = a.commit
     keep_all(rows, data=a.data, seconds=a.seconds, figures_dir=a.figures_dir)
 
 

@@ -39,15 +39,19 @@ def test_arms_differ_by_one_idea_and_share_the_size():
         arms.arms(["sgsa"])
 
 
-def test_seeds_are_even_when_time_runs_out():
-    planned = crowd.jobs(["sgas", "phase-2500-0.003"], range(8))
-    assert [crowd.title(job) for job in planned[:4]] == ["sgas-0", "phase-2500-0.003-0", "sgas-1", "phase-2500-0.003-1"]
-    assert len(planned) == 8 + 4
+def test_a_plan_goes_seed_by_seed_and_names_nothing_twice():
+    planned = crowd.jobs(["sgas,k4@1-2", "sgas@0-1"])
+    assert [crowd.title(job) for job in planned] == ["sgas-1", "k4-1", "sgas-2", "k4-2", "sgas-0"]
+    assert len(crowd.jobs(["all@0"])) == len(arms.arms())
+    with pytest.raises(ValueError, match="cannot read 'sgas': expected arms and seeds"):
+        crowd.jobs(["sgas"])
+    with pytest.raises(ValueError, match="cannot read 'sgas@1-x'"):
+        crowd.jobs(["sgas@1-x"])
 
 
 @pytest.mark.slow
 def test_parcels_take_a_search_where_the_next_call_goes_on(tmp_path, data):
-    called(tmp_path / "whole", data, "--arms", "darts-1st", "--seeds", "0", "--to", str(tmp_path / "a"))
+    called(tmp_path / "whole", data, "--plan", "darts-1st@0", "--to", str(tmp_path / "a"))
     assert (tmp_path / "whole/done/darts-1st-0").exists()
     # the search is there, two selections are not
     for left_out in ("done/darts-1st-0", "rows/darts-1st+pt-0.csv", "rows/darts-1st+pt-mag-0.csv"):
@@ -55,14 +59,14 @@ def test_parcels_take_a_search_where_the_next_call_goes_on(tmp_path, data):
     parcels = crowd.parcels(tmp_path / "whole", tmp_path / "a")
     assert parcels and all(path.stat().st_size <= crowd.PARCEL for path in parcels)
     state = ["--state", *map(str, parcels)]
-    called(tmp_path / "again", data, "--arms", "darts-1st", "--seeds", "0", "--to", str(tmp_path / "b"), *state)
+    called(tmp_path / "again", data, "--plan", "darts-1st@0", "--to", str(tmp_path / "b"), *state)
     pd.testing.assert_frame_equal(table(tmp_path / "a"), table(tmp_path / "b"))
     assert set(table(tmp_path / "b").arm) == {"darts-1st", *(f"darts-1st/{m.name}" for m in arms.SELECTIONS)}
 
 
 @pytest.mark.slow
 def test_a_search_that_fails_is_named_and_the_others_go_on(tmp_path, data):
-    where = {"out": str(tmp_path), "data": str(data), "device": "cpu", "names": ["sgas", "max-w"], "seeds": [0]}
+    where = {"out": str(tmp_path), "data": str(data), "device": "cpu", "plan": ["sgas,max-w@0"]}
     crowd.run({**where, "changes": TINY | {"precision": "nonsense"}}, workers=1, minutes=1)
     assert sorted(path.stem for path in (tmp_path / "errors").iterdir()) == ["max-w-0", "sgas-0"]
     assert "unknown precision" in (tmp_path / "errors/sgas-0.txt").read_text()
