@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from nasnb.limits import check_fields, nearest
@@ -156,18 +157,18 @@ _SMALL_SEARCH = {"channels": 4, "cells": 3, "second_stage_cells": None, "alpha_l
 _SMALL_TRAIN = {"cells": 3, "cutout": 4, "auxiliary_weight": 0.0}  # the auxiliary head needs larger images
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "smoke": {
-        "data": {"image_size": 16},
+        "data": {"dataset": "fashion-sample", "image_size": 16},
         "search": {**_SMALL_SEARCH, "epochs": 2, "batch_size": 32, "train_images": 128},
         "train": {**_SMALL_TRAIN, "epochs": 1, "batch_size": 32, "channels": 4, "train_images": 128},
     },
     "laptop": {
-        "data": {"image_size": 16},
+        "data": {"dataset": "fashion-sample", "image_size": 16},
         "search": {**_SMALL_SEARCH, "epochs": 12, "batch_size": 64, "train_images": 2000},
         "train": {**_SMALL_TRAIN, "epochs": 5, "batch_size": 64, "channels": 8, "train_images": 2000},
     },
     # two CPU cores and some nights: few images and many epochs, so that supernets converge, which the papers speak of
     "overnight": {
-        "data": {"image_size": 16},
+        "data": {"dataset": "cifar10", "image_size": 16},
         "search": {
             "channels": 8,
             "cells": 5,
@@ -188,11 +189,11 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
     },
     "gpu": {
-        "data": {},
+        "data": {"dataset": "cifar10"},
         "search": {"precision": "bf16"},
         "train": {"epochs": 50, "channels": 16, "cells": 8, "precision": "bf16"},
     },
-    "paper": {"data": {}, "search": {}, "train": {}},
+    "paper": {"data": {"dataset": "cifar10"}, "search": {}, "train": {}},
 }
 
 
@@ -204,6 +205,19 @@ def n_seeds(preset: str) -> int:
     """How often a preset repeats a search or a training, each time with another seed."""
     _preset(preset)
     return _SEEDS[preset]
+
+
+def place(path: str | Path) -> Path:
+    """A folder that a parameter names: `~` is the home folder, and a relative one counts from the repository.
+
+    Also for a notebook whose working directory is `notebooks`. Raises ValueError for the home of nobody.
+    """
+    here = Path.cwd()
+    above = [folder.parent for folder in (here, *here.parents) if folder.name == "notebooks"]
+    try:
+        return (above[-1] if above else here) / Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def image_size(preset: str) -> int | None:

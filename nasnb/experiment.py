@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from nasnb.analysis.pc_darts.mixing import variant
 from nasnb.architecture import Genotype
@@ -19,10 +20,12 @@ from nasnb.device.distributed import together
 from nasnb.limits import decisive
 from nasnb.methods import METHODS, Method
 from nasnb.runs import Finished, Result, Run, Task
+from nasnb.runs.estimate import NotComputed, foresight
+from nasnb.runs.record import new_record
 from nasnb.search import Epoch, SearchState, begin, search
 from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank
 from nasnb.search.selection import ScoreRule, magnitude
-from nasnb.spaces import Space, with_nodes
+from nasnb.spaces import Space, random_genotype, with_nodes
 from nasnb.supernet.partial_channels import PartialMix
 from nasnb.training import TrainState, prepare, train
 
@@ -57,9 +60,9 @@ def run_search(
 
     run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)
-    first = after.state if after else lambda: begin(method, data, config)
-    with together():
-        return run.finish(Task(first, epochs, n_epochs, _steps))
+    fresh = after is None or after.is_stand_in
+    task = Task((lambda: begin(method, data, config)) if fresh else after.state, epochs, n_epochs, _steps)
+    return _result(run, data, task, lambda: stand_in(run, n_epochs, config.seed, method.space))
 
 
 def _steps(state: SearchState | TrainState) -> int:
@@ -93,8 +96,37 @@ def run_training(
     facts = {"space": space, "genotype": genotype.canonical(), **network}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, _steps)
+    return _result(run, data, task, lambda: stand_in(run, config.epochs, config.seed))
+
+
+def _result(run: Run, data: Data, task: Task, instead: Callable[[], Result]) -> Result:
+    """Computed as far as it is missing; or only noted, with something of its shape `instead` (see runs.estimate)."""
+    noted = foresight()
+    if noted is not None:
+        is_finished = run.is_finished()
+        noted.add(run, task, data, is_finished=is_finished)
+        if not is_finished:
+            return instead()
     with together():
         return run.finish(task)
+
+
+def stand_in(run: Run, epochs: int, seed: int, space: Space | None = None) -> Result:
+    """What a run that is only foreseen would give, in shape: a cell drawn by chance, and numbers that say nothing."""
+
+    def state() -> Any:
+        raise NotComputed(f"{run.name} is not computed yet")
+
+    numbers = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds")
+    record = {**new_record(run.name, run.identity, run.device), "seconds": 0.0, "device_hours": 0.0}
+    history = pd.DataFrame({"epoch": range(1, epochs + 1), "phase": "search", **dict.fromkeys(numbers, 0.0)})
+    if space is None:
+        return Result(history, {}, [], record, run.folder, state, is_stand_in=True)
+    genotype, choices = random_genotype(space, seed=seed), space.choices
+    shapes = {group: choices.shape(group) for group in choices.groups}
+    weights = {group: np.full((epochs, *shape), 1 / shape[-1], np.float32) for group, shape in shapes.items()}
+    history["genotype"] = genotype.notation()
+    return Result(history, weights, [genotype] * epochs, record, run.folder, state, is_stand_in=True)
 
 
 # --- stages ---

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nasnb.config import nearest
-from nasnb.data.folders import folder_checksum, read_folder
+from nasnb.config import nearest, place
+from nasnb.data.folders import LAYOUT, folder_checksum, read_folder
 from nasnb.data.sets import Data, Split, channel_statistics, checksum_of
 
 NAMES = ("fashion-sample", "fashion-mnist", "cifar10", "cifar100", "svhn", "imagefolder")
@@ -67,7 +67,7 @@ def load(
 ) -> Data:
     """The image set `name`, all of it in memory on `device`; None takes a graphics card if there is one.
 
-    `data_dir` is the folder that holds the set (default: `data`); `image_size` is for an image folder of mixed sizes.
+    `data_dir` is the folder that holds the set (default: `data`); `image_size` is the side in pixels; None keeps it.
     Raises ValueError for an unknown name or damaged files, FileNotFoundError where nothing is found.
     """
     if device is None:
@@ -76,15 +76,38 @@ def load(
         raise ValueError(_NO_IMAGENET)
     if name not in NAMES:
         raise ValueError(f"unknown data set {name!r}{nearest(name, NAMES)}; known: {', '.join(NAMES)}")
-    if image_size is not None and name != "imagefolder":
-        raise ValueError(f"image_size={image_size} is for an image folder; {name} has a size of its own")
-    if name == "fashion-sample":
-        return _fashion_sample().to(device)
+    _check_device(device)
     if name == "imagefolder":
         return _image_folder(data_dir, image_size).to(device)
-    if name == "fashion-mnist":
-        return _fashion_mnist(data_dir, download).to(device)
-    return _archive(name, Path(data_dir or "data"), download).to(device)
+    if name == "fashion-sample":
+        data = _fashion_sample()
+    elif name == "fashion-mnist":
+        data = _fashion_mnist(data_dir, download)
+    else:
+        data = _archive(name, data_folder(data_dir), download)
+    return data.resized(image_size).to(device)
+
+
+def look_for(name: str, data_dir: str | Path | None) -> None:
+    """Raises what `load` would raise where there is nothing to load; reads nothing, so it can be asked before work."""
+    if name == "imagefolder":
+        _class_folders(data_dir)
+    elif name == "fashion-mnist":
+        _fashion_place(data_dir)
+    elif name in ARCHIVES:
+        _archive_place(name, data_folder(data_dir))
+
+
+def data_folder(data_dir: str | Path | None) -> Path:
+    """None: the folder `data` of the repository."""
+    return place(data_dir or "data")
+
+
+def _check_device(device: torch.device | str) -> None:
+    wanted = torch.device(device)
+    found = torch.cuda.device_count() if wanted.type == "cuda" else 0
+    if wanted.type == "cuda" and (wanted.index or 0) >= found:
+        raise ValueError(f"device={str(device)!r}, but PyTorch sees {found} graphics cards here: device='cpu'")
 
 
 def source_checksum(name: str, data_dir: str | Path | None) -> str | None:
@@ -94,7 +117,7 @@ def source_checksum(name: str, data_dir: str | Path | None) -> str | None:
     """
     if data_dir is None or name not in ("imagefolder", "fashion-mnist"):
         return None
-    folder = Path(data_dir).expanduser()
+    folder = data_folder(data_dir)
     if name == "imagefolder":
         return folder_checksum(folder)
     return _fashion_mnist(folder, download=False).checksum
@@ -140,17 +163,33 @@ def _fashion_sample() -> Data:
 
 
 def _image_folder(data_dir: str | Path | None, image_size: int | None) -> Data:
+    train, test, classes = read_folder(_class_folders(data_dir), image_size=image_size)
+    return _data("imagefolder", train, test, classes)
+
+
+def _class_folders(data_dir: str | Path | None) -> Path:
     if data_dir is None:
         raise ValueError("imagefolder needs data_dir, a folder with train/<class>/* and test/<class>/*")
-    train, test, classes = read_folder(Path(data_dir), image_size=image_size)
-    return _data("imagefolder", train, test, classes)
+    folder = data_folder(data_dir)
+    for part in ("train", "test"):
+        if not (folder / part).is_dir():
+            raise FileNotFoundError(f"no image folder here: {(folder / part).resolve()} has no class folders; {LAYOUT}")
+    return folder
+
+
+def _archive_place(name: str, folder: Path) -> Path:
+    place = folder / ARCHIVES[name].path
+    if not place.exists():
+        call = f"load({name!r}, data_dir={str(folder)!r}, download=True)"
+        raise FileNotFoundError(f"no {name} here: looked for {place.resolve()}. Get it with {call}")
+    return place
 
 
 def _archive(name: str, folder: Path, download: bool) -> Data:
     archive = ARCHIVES[name]
     call = f"load({name!r}, data_dir={str(folder)!r}, download=True)"
-    if not download and not (folder / archive.path).exists():
-        raise FileNotFoundError(f"no {name} here: looked for {(folder / archive.path).resolve()}. Get it with {call}")
+    if not download:
+        _archive_place(name, folder)
     from torchvision import datasets
 
     read = getattr(datasets, archive.reader)
@@ -168,16 +207,21 @@ def _archive(name: str, folder: Path, download: bool) -> Data:
 
 
 def _fashion_mnist(data_dir: str | Path | None, download: bool) -> Data:
-    folder = Path(data_dir or "data")
     if download:
         from torchvision.datasets import FashionMNIST
 
-        FashionMNIST(folder, download=True)
+        FashionMNIST(data_folder(data_dir), download=True)
+    place = _fashion_place(data_dir)
+    parts = [_split(*read_fashion(place, part)) for part in ("train", "t10k")]
+    return _data("fashion-mnist", *parts, FASHION_CLASSES)
+
+
+def _fashion_place(data_dir: str | Path | None) -> Path:
+    folder = data_folder(data_dir)
     places = [folder, folder / "FashionMNIST" / "raw"] + ([] if data_dir else [DEBIAN_FASHION])
-    for place in places:
-        if any(place.glob("train-images-idx3-ubyte*")):
-            parts = [_split(*read_fashion(place, part)) for part in ("train", "t10k")]
-            return _data("fashion-mnist", *parts, FASHION_CLASSES)
+    for found in places:
+        if any(found.glob("train-images-idx3-ubyte*")):
+            return found
     looked = " and ".join(str(place.resolve()) for place in places)
     raise FileNotFoundError(
         f"no fashion-mnist here: looked for train-images-idx3-ubyte(.gz) in {looked}. "
@@ -218,7 +262,7 @@ def load_cifar10_1(data_dir: str | Path, *, version: str = "v6") -> Split:
         raise ValueError(f"CIFAR-10.1 has versions v4 and v6, not {version!r}")
     arrays = []
     for content in ("data", "labels"):
-        path = Path(data_dir) / f"cifar10.1_{version}_{content}.npy"
+        path = data_folder(data_dir) / f"cifar10.1_{version}_{content}.npy"
         if not path.exists():
             source = "the folder datasets of github.com/modestyachts/CIFAR-10.1"
             raise FileNotFoundError(f"no CIFAR-10.1 here: looked for {path.resolve()}. Copy it from {source}")

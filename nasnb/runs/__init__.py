@@ -11,7 +11,6 @@ _HOMES = {
     "Run": "run",
     "Task": "session",
     "compare": "table",
-    "estimate_only": "estimate",
     "find_runs": "table",
     "gather": "gathered",
     "run_once": "once",

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from nasnb.config import place
+
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 PATIENCE = "NASNB_PATIENCE"  # environment variable: seconds to wait for a run that another process computes
 TEMPORARY = ".partial-"  # what a killed process may leave behind; swept away under the lock
@@ -22,9 +24,7 @@ TEMPORARY = ".partial-"  # what a killed process may leave behind; swept away un
 
 def runs_folder(runs_dir: str | Path) -> Path:
     """A relative folder counts from the repository, also for a notebook whose working directory is `notebooks`."""
-    here = Path.cwd()
-    above = [folder.parent for folder in (here, *here.parents) if folder.name == "notebooks"]
-    return (above[-1] if above else here) / Path(runs_dir).expanduser()
+    return place(runs_dir)
 
 
 def write_whole(path: Path, content: bytes) -> None:

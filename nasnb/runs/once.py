@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from nasnb.device.distributed import first_alone
+from nasnb.runs.estimate import NotComputed, foresight
 from nasnb.runs.files import locked, read_arrays, read_json, runs_folder, sweep, write_arrays, write_json
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import duration, say
@@ -41,6 +42,8 @@ def _computed(folder: Path, identity: Mapping[str, Any], compute: Callable[[], M
     if _is_finished(folder):
         say(f"{folder.name}: loaded, nothing computed")
         return _read(folder)
+    if foresight() is not None:
+        raise NotComputed(f"{folder.name} is not computed yet")
     with locked(folder):
         if _is_finished(folder):  # another process may have ended it just now
             return _read(folder)

@@ -39,6 +39,7 @@ class Result:
     record: dict[str, Any]
     folder: Path
     rebuild: Callable[[], Any] = field(repr=False)
+    is_stand_in: bool = False  # of a run that is only foreseen: its numbers say nothing
 
     @property
     def name(self) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from nasnb.config import SearchConfig, TrainConfig, to_dict
 from nasnb.device.distributed import any_says, first_says, rank
 from nasnb.runs import checkpoint
-from nasnb.runs.estimate import Timer, is_estimate_only
 from nasnb.runs.files import locked, read_json, runs_folder
 from nasnb.runs.identity import describe, folder_name
 from nasnb.runs.progress import say
@@ -48,8 +47,6 @@ class Run:
         """
         if first_says(self.is_finished()):
             say(f"{self.name}: loaded{self._made_elsewhere()}, nothing computed")
-        elif is_estimate_only():
-            self._estimate(task)
         elif rank() > 0:
             self._follow(task)
         else:
@@ -78,13 +75,6 @@ class Run:
     def _made_elsewhere(self) -> str:
         then, here = self.read_record()["commit"], commit(Path(__file__).parent)["commit"]
         return f" (computed at commit {then[:7]})" if then and then != here else ""
-
-    def _estimate(self, task: Task) -> None:
-        state = task.begin()
-        steps = task.n_epochs * task.steps_per_epoch(state)
-        timer = Timer(self.name, steps=steps, device=self.device)
-        for _ in task.epochs(state, timer):
-            pass
 
     def _follow(self, task: Task) -> None:
         """Take the same steps as process 0 (see nasnb.device.distributed), which alone writes."""

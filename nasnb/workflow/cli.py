@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 from nasnb.config import PRESETS
 from nasnb.workflow import execute
+from nasnb.workflow.copies import check_replaceable, output_of
+from nasnb.workflow.notebook import find_chapter
+from nasnb.workflow.parameters import parameters_of, parse_parameters
 
 MISTAKE = 2  # exit code for what the user can mend in the command itself
 
@@ -26,6 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except FileNotFoundError as error:
+        _tell(error)
+        return MISTAKE
     except (execute.ChapterFailed, OSError) as error:
         _tell(error)
         return 1
@@ -48,8 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a value for the notebook's parameters cell; may be given many times",
     )
-    run.add_argument("--output", type=Path, help="the executed copy (default: build/NAME.ipynb)")
-    run.add_argument("--dry-run", action="store_true", help="only estimate time and memory from a few steps")
+    run.add_argument("--output", type=Path, help="the executed copy (default: build/NAME-VALUES.ipynb)")
+    run.add_argument("--dry-run", action="store_true", help="only tell data, searches, trainings and their price")
+    run.add_argument("--unpriced", action="store_true", help="start at once, without telling the price first")
     run.set_defaults(command=_run)
 
     book = commands.add_parser(
@@ -66,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sweep = commands.add_parser("sweep", help="run the rows of a sweep", description="Run what is missing of a sweep.")
     sweep.add_argument("--workers", type=int, default=1, help="rows at a time (default: 1)")
-    sweep.add_argument("--dry-run", action="store_true", help="only list the rows")
+    sweep.add_argument("--dry-run", action="store_true", help="only list the rows, and tell what they will cost")
+    sweep.add_argument("--unpriced", action="store_true", help="start at once, without telling the price first")
     sweep.add_argument("--plan", action="store_true", help="only list the rows, as JSON, for workflow engines")
     sweep.set_defaults(command=_sweep)
     row = commands.add_parser("row", help="run one row of a sweep", description="Run one row of a sweep.")
@@ -106,16 +118,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    path = execute.find_chapter(arguments.chapter, arguments.notebooks)
-    values = execute.parse_parameters(arguments.parameter, execute.parameters_of(path))
+    from nasnb.workflow import ahead
+
+    path = find_chapter(arguments.chapter, arguments.notebooks)
+    values = parse_parameters(arguments.parameter, parameters_of(path))
+    output = output_of(path, values, arguments.output)
+    ahead.look_for_data([(path, values)])
+    if arguments.dry_run or not (arguments.tied or arguments.unpriced or "LOCAL_RANK" in os.environ):
+        _say(f"{path.stem}\n{ahead.price([(path, values)])}")
     if arguments.dry_run:
-        print(execute.estimate(path, values))
         return 0
     if arguments.tied:
         from nasnb.workflow.pool import stop_with_parent
 
         stop_with_parent()
-    output = arguments.output or Path("build") / path.name
     if "LOCAL_RANK" in os.environ:  # one of several processes that torchrun started
         execute.take_own_device(int(os.environ["LOCAL_RANK"]))
         if int(os.environ["RANK"]) > 0:
@@ -136,8 +152,10 @@ def _book(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
     preset = [f"preset={arguments.preset}"] if arguments.preset else []
-    values = [execute.parse_parameters(preset, execute.parameters_of(path)) for path in paths]
+    values = [parse_parameters(preset, parameters_of(path)) for path in paths]
     pages = [book.Page(path, arguments.output / path.name, given) for path, given in zip(paths, values, strict=True)]
+    for page in pages:
+        check_replaceable(page.notebook, page.output)
     failed = book.make(pages, workers=arguments.workers, tell=_say)
     for page in failed:
         _tell(book.last_words(page))
@@ -155,36 +173,45 @@ def _read_sweep(arguments: argparse.Namespace):
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    from nasnb.workflow import pool, row
+    from nasnb.workflow import ahead, pool, row
 
     sweep = _read_sweep(arguments)
+    left = [each for each in sweep.rows if not each.is_finished()]
+    if not arguments.plan:
+        _say(f"{sweep.title}: {len(sweep.rows)} rows, {len(sweep.rows) - len(left)} of them finished{_merged(sweep)}")
+    if arguments.dry_run:
+        for each in sweep.rows:
+            print(f"{each.name}: {'to do' if each in left else 'finished'}, {each.notebook.stem} {each.values}")
+    ahead.look_for_data([(each.notebook, each.values) for each in left])
     if arguments.plan:
         print(row.plan_as_json(sweep))
         return 0
-    finished = sum(row.is_finished() for row in sweep.rows)
-    print(f"{sweep.title}: {len(sweep.rows)} rows, {finished} of them finished", flush=True)
-    if arguments.dry_run:
-        for row in sweep.rows:
-            print(f"{row.name}: {'finished' if row.is_finished() else 'to do'}, {row.notebook.stem} {row.values}")
-        return 0
     if arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
+    if left and (arguments.dry_run or not arguments.unpriced):
+        _say(ahead.price([(each.notebook, each.values) for each in left]))
+    if arguments.dry_run:
+        return 0
     options = ["--notebooks", str(arguments.notebooks), "--tied"]
     options += [f"--preset={arguments.preset}"] * bool(arguments.preset)
     options += [f"--parameter={assignment}" for assignment in arguments.parameter]
     command = [sys.executable, "-m", "nasnb", "row", *options, arguments.sweep]
     failed = pool.run_all(sweep.rows, command, workers=arguments.workers, tell=_say)
-    for row in failed:
-        _tell(f"{row.name}: {row.last_error(row)}")
+    for each in failed:
+        _tell(f"{each.name}: {row.last_error(each)}")
     return 1 if failed else 0
+
+
+def _merged(sweep: Any) -> str:
+    return f" ({sweep.merged} more became equal to one of these by -p)" if sweep.merged else ""
 
 
 def _row(arguments: argparse.Namespace) -> int:
     from nasnb.config import nearest
-    from nasnb.workflow import row
+    from nasnb.workflow import ahead, row
     from nasnb.workflow.pool import stop_with_parent
 
-    rows = {row.name: row for row in _read_sweep(arguments).rows}
+    rows = {each.name: each for each in _read_sweep(arguments).rows}
     if arguments.row not in rows:
         raise ValueError(
             f"{arguments.sweep} has no row {arguments.row!r}{nearest(arguments.row, rows)}; if the "
@@ -192,7 +219,10 @@ def _row(arguments: argparse.Namespace) -> int:
         )
     if arguments.tied:
         stop_with_parent()
-    row.run_row(rows[arguments.row])
+    wanted = rows[arguments.row]
+    if not wanted.is_finished():
+        ahead.look_for_data([(wanted.notebook, wanted.values)])
+    row.run_row(wanted)
     return 0
 
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 import nasnb
-from nasnb.config import PRESETS, SearchConfig, TrainConfig, nearest
 from nasnb.runs.signals import TOGETHER
+from nasnb.workflow.notebook import kernel_of, read_notebook
 from nasnb.workflow.sources import deciding
 
 PACKAGE = Path(nasnb.__file__).parent
-KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
-# what a parameter without a default value takes
-CONFIG_KINDS = {field.name: field.type for config in (SearchConfig, TrainConfig) for field in fields(config)}
 
 
 class Stopped(Exception):
@@ -42,105 +36,6 @@ class ChapterFailed(Exception):
     def __init__(self, message: str, *, error: str, value: str):
         super().__init__(message)
         self.error, self.value = error, value
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A name of the parameters cell: its default, and the kind of value that it takes ("" for any)."""
-
-    default: Any
-    kind: str
-
-    def parse(self, name: str, text: str) -> Any:
-        """The value of `name=text`. Raises ValueError saying what was expected."""
-        if text == "None" and (self.default is None or "None" in self.kind):
-            return None
-        kind = self.kind.removesuffix("| None").strip()
-        value = text if kind == "str" else _list(text) if kind == "list" else _plain(text)
-        expected = KINDS.get(kind, object)
-        if not isinstance(value, expected) or (isinstance(value, bool) and kind in ("int", "float")):
-            raise ValueError(f"{name} must be {self._expected(kind)}, got {text!r}")
-        if name == "preset" and value not in PRESETS:
-            raise ValueError(f"unknown preset {value!r}{nearest(value, PRESETS)}; presets: {', '.join(PRESETS)}")
-        return float(value) if kind == "float" else value
-
-    def _expected(self, kind: str) -> str:
-        words = {"int": "an int", "float": "a number", "bool": "True or False", "list": "a list such as [0, 1]"}
-        return words.get(kind, kind) + (" or None" if self.default is None else "")
-
-
-def _plain(text: str) -> Any:
-    """As papermill reads a value: None, True, False, an int, a float, or else the text."""
-    if text in ("None", "True", "False"):
-        return ast.literal_eval(text)
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
-
-
-def _list(text: str) -> Any:
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return [_plain(item.strip()) for item in text.split(",")]
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def find_chapter(name: str, notebooks: Path) -> Path:
-    """A path, or the name of a chapter in the folder `notebooks`, or the beginning of one. Raises ValueError."""
-    for path in (Path(name), notebooks / f"{name}.ipynb"):
-        if path.is_file():
-            return path
-    known = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
-    begins = [path for stem, path in known.items() if stem.startswith(name)]
-    if name in known or len(begins) == 1:
-        return known.get(name) or begins[0]
-    chapters = f"; chapters: {', '.join(known)}" if known else f"; {notebooks} holds no notebooks"
-    raise ValueError(f"no chapter {name!r}{nearest(name, known)}{chapters}")
-
-
-def code_of(path: Path) -> list[str]:
-    """The code cells, which determine what a chapter computes; its words do not."""
-    return [cell.source for cell in _read(path).cells if cell.cell_type == "code"]
-
-
-def parameters_of(path: Path) -> dict[str, Parameter]:
-    """The names in the cell tagged `parameters`. Raises ValueError if there is none or it holds more than values."""
-    cells = [cell for cell in _read(path).cells if "parameters" in cell.metadata.get("tags", [])]
-    if not cells:
-        raise ValueError(f"{path} has no cell tagged 'parameters'")
-    found = {}
-    for statement in ast.parse(cells[0].source).body:
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-        try:
-            default = ast.literal_eval(statement.value)
-        except (ValueError, AttributeError):
-            raise ValueError(
-                f"{path}, parameters cell: {ast.unparse(statement)!r} is no name with a plain value"
-            ) from None
-        annotation = ast.unparse(statement.annotation) if isinstance(statement, ast.AnnAssign) else ""
-        found[target.id] = Parameter(default, annotation or _kind(target.id, default))
-    return found
-
-
-def _kind(name: str, default: Any) -> str:
-    return CONFIG_KINDS.get(name, "") if default is None else type(default).__name__
-
-
-def parse_parameters(assignments: list[str], known: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Values of `name=text` pairs. Raises ValueError for an unknown name and for the wrong kind of value."""
-    values = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ValueError(f"-p {assignment}: expected name=value")
-        if name not in known:
-            raise ValueError(f"unknown parameter {name!r}{nearest(name, known)}; parameters: {', '.join(known)}")
-        values[name] = known[name].parse(name, text)
-    return values
 
 
 def execute(path: Path, output: Path, values: Mapping[str, Any]) -> float:
@@ -160,7 +55,7 @@ def execute(path: Path, output: Path, values: Mapping[str, Any]) -> float:
         partial.unlink(missing_ok=True)
         raise
     seconds = time.monotonic() - started
-    notebook = _read(partial)
+    notebook = read_notebook(partial)
     notebook.metadata["nasnb"] = {"key": key(path, values), "seconds": round(seconds, 1)}
     nbformat.write(notebook, partial)
     partial.replace(output)
@@ -172,7 +67,7 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    kernel = _read(path).metadata.get("kernelspec", {}).get("name", "python3")
+    kernel = kernel_of(path)
     with _signals_forwarded() as stopping:
 
         def before_cell(**_: Any) -> None:
@@ -238,44 +133,19 @@ def take_own_device(number: int) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
 
 
-def estimate(path: Path, values: Mapping[str, Any]) -> str:
-    """What the first run that is missing will cost, from a few timed steps of it; nothing is kept."""
-    notebook = _read(path)
-    at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-    switch = nbformat.v4.new_code_cell("from nasnb.runs import estimate_only\nestimate_only()")
-    notebook.cells.insert(at + 1, switch)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        nbformat.write(notebook, copy)
-        try:
-            _papermill(copy, Path(folder) / "partial.ipynb", values)
-        except ChapterFailed as stop:
-            if stop.error != "EstimateOnly":
-                raise
-            return stop.value
-    return "nothing to compute: all runs of this chapter are finished"
-
-
 def is_current(path: Path, output: Path, values: Mapping[str, Any]) -> bool:
     """Whether `output` was made by just this chapter, these values and this package."""
     try:
-        return _read(output).metadata["nasnb"]["key"] == key(path, values)
+        return read_notebook(output).metadata["nasnb"]["key"] == key(path, values)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def key(path: Path, values: Mapping[str, Any]) -> str:
     """Digest of the chapter's code, its parameters, what it reads, and the package's files; prose computes nothing."""
-    code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
+    code = [cell for cell in read_notebook(path).cells if cell.cell_type == "code"]
     cells = [(cell.source, cell.metadata.get("tags", [])) for cell in code]
     files = sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix != ".pyc")
     package = [(str(p.relative_to(PACKAGE)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
     whole = [cells, deciding(values), nasnb.__version__, package]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _read(path: Path) -> nbformat.NotebookNode:
-    try:
-        return nbformat.read(path, as_version=4)
-    except (ValueError, nbformat.ValidationError) as error:
-        raise ValueError(f"{path} is no notebook: {error}") from None

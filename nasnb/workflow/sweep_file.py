@@ -5,42 +5,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from nasnb import __version__
 from nasnb.config import nearest
 from nasnb.runs.files import runs_folder
-from nasnb.workflow.execute import Parameter, code_of, find_chapter, parameters_of
+from nasnb.workflow.copies import word
+from nasnb.workflow.job import Job, job_of
+from nasnb.workflow.notebook import code_of, find_chapter
+from nasnb.workflow.parameters import Parameter, parameters_of
 from nasnb.workflow.sources import deciding
-
-SWEEP_KEYS = ("title", "notebook", "steps", "parameters", "grid", "rows", "seeds", "job")
-STEP_KEYS = ("name", "notebook", "parameters", "grid", "rows", "seeds", "job")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one row asks of a cluster."""
-
-    gpus: int
-    cpus: int
-    memory_gb: int
-    minutes: int
-
-
-# A row that reaches its time limit saves, ends, and goes on in its next attempt: too short a time costs little.
-JOBS: Mapping[str, Job] = {
-    "smoke": Job(gpus=0, cpus=1, memory_gb=4, minutes=30),
-    "laptop": Job(gpus=0, cpus=2, memory_gb=8, minutes=60),
-    "overnight": Job(gpus=0, cpus=1, memory_gb=8, minutes=1440),
-    "gpu": Job(gpus=1, cpus=4, memory_gb=32, minutes=240),
-    "paper": Job(gpus=1, cpus=8, memory_gb=64, minutes=2880),
-}
+from nasnb.workflow.sweep_form import read_yaml, steps_of
 
 
 @dataclass(frozen=True)
@@ -88,6 +66,7 @@ class Sweep:
     name: str
     title: str
     rows: tuple[Row, ...]
+    merged: int = 0  # rows that an assignment made equal to another one
 
 
 def read_sweep(path: Path, *, notebooks: Path = Path("notebooks"), assignments: Sequence[str] = ()) -> Sweep:
@@ -96,20 +75,20 @@ def read_sweep(path: Path, *, notebooks: Path = Path("notebooks"), assignments: 
     Raises ValueError naming the file and the entry: an unknown key or parameter, a wrong kind of value, no rows.
     """
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-        return _sweep(path.stem, content, notebooks, assignments)
+        return _sweep(path.stem, read_yaml(path), notebooks, assignments)
     except FileNotFoundError:
         known = ", ".join(sorted(str(other) for other in path.parent.glob("*.yaml"))) or "none"
         raise ValueError(f"no sweep {path}; there are: {known}") from None
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
 def _sweep(name: str, content: Any, notebooks: Path, assignments: Sequence[str]) -> Sweep:
-    steps = list(_steps(content))
+    steps = list(steps_of(content))
     known = [parameters_of(find_chapter(step["notebook"], notebooks)) for step in steps]
     _check_names(content, known, assignments)
     rows: list[Row] = []
+    merged = 0
     earlier: list[Row] = []
     for step, parameters in zip(steps, known, strict=True):
         path = find_chapter(step["notebook"], notebooks)
@@ -117,50 +96,8 @@ def _sweep(name: str, content: Any, notebooks: Path, assignments: Sequence[str])
         made = [_row(name, step, path, parameters, values, told, _needs(told, earlier)) for values, told in combined]
         earlier = list({row.key: row for row in made}.values())  # an assignment may have made rows equal
         rows += earlier
-    return Sweep(name, content.get("title", name), tuple(rows))
-
-
-# --- the form of a file -----------------------------------------------------------------------------------------------
-
-
-def _steps(content: Any) -> Iterator[dict[str, Any]]:
-    """Each step's own entries; `shared` are the parameters of the whole file."""
-    _check_entries(content, SWEEP_KEYS, "")
-    if ("steps" in content) == ("notebook" in content):
-        raise ValueError("give either 'notebook' or 'steps'")
-    if "steps" not in content:
-        yield {"name": "", "job": {}, "shared": {}, **content}
-        return
-    for entry in ("rows", "seeds"):
-        if entry in content:
-            raise ValueError(f"{entry!r} belongs to a step")
-    for number, step in enumerate(content["steps"], 1):
-        _check_entries(step, STEP_KEYS, f"step {number}: ")
-        if "notebook" not in step or "name" not in step:
-            raise ValueError(f"step {number} needs 'name' and 'notebook'")
-        job = {**content.get("job", {}), **step.get("job", {})}
-        yield {**step, "shared": content.get("parameters", {}), "job": job}
-
-
-def _check_entries(content: Any, known: Sequence[str], where: str) -> None:
-    if not isinstance(content, dict):
-        raise ValueError(f"{where}expected entries such as 'notebook: 01-darts', got {content!r}")
-    for entry in content:
-        if entry not in known:
-            raise ValueError(f"{where}unknown entry {entry!r}{nearest(entry, known)}; entries: {', '.join(known)}")
-    for entry, kind in (("parameters", dict), ("grid", dict), ("rows", list), ("job", dict), ("steps", list)):
-        if entry in content and not isinstance(content[entry], kind):
-            raise ValueError(
-                f"{where}{entry} must be a {'list' if kind is list else 'mapping'}, got {content[entry]!r}"
-            )
-    for name, values in content.get("grid", {}).items():
-        if not isinstance(values, list) or not values:
-            raise ValueError(f"{where}grid: {name} must be a list of values, got {values!r}")
-    for name, value in content.get("job", {}).items():
-        if name not in (names := [f.name for f in fields(Job)]):
-            raise ValueError(f"{where}job: unknown entry {name!r}{nearest(name, names)}; entries: {', '.join(names)}")
-        if not isinstance(value, int) or value < (name != "gpus"):
-            raise ValueError(f"{where}job: {name} must be a positive int, got {value!r}")
+        merged += len(made) - len(earlier)
+    return Sweep(name, content.get("title", name), tuple(rows), merged)
 
 
 def _check_names(content: Mapping, known: Sequence[Mapping[str, Parameter]], assignments: Sequence[str]) -> None:
@@ -182,11 +119,10 @@ def _expanded(step: Mapping[str, Any], content: Mapping, known: Mapping[str, Par
     shared = {name: values for name, values in content.get("grid", {}).items() if name in known}
     grid = {**shared, **step.get("grid", {})}
     seeds = step.get("seeds")
-    seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
     if seeds is not None:
-        if not isinstance(seeds, list) or not seeds or "seed" in grid:
-            raise ValueError(f"seeds must be a number or a list, and only here; got {step['seeds']!r}")
-        grid["seed"] = seeds
+        if "seed" in grid:
+            raise ValueError("seed is in both the grid and the seeds")
+        grid["seed"] = list(range(seeds)) if isinstance(seeds, int) else seeds
     for row in step.get("rows") or [{}]:
         if both := set(row) & set(grid):
             raise ValueError(f"{', '.join(sorted(both))} is in both a row and the grid or seeds")
@@ -202,8 +138,9 @@ def _values(told: dict, step: Mapping, known: Mapping[str, Parameter], assignmen
     for name in values:
         if name not in known:
             raise ValueError(f"unknown parameter {name!r}{nearest(name, known)}; parameters: {', '.join(known)}")
-    texts = {name: str(value) for name, value in values.items()} | given
-    parsed = {name: known[name].parse(name, text) for name, text in texts.items()}
+    parsed = {name: known[name].take(name, value) for name, value in values.items() if name not in given}
+    parsed |= {name: known[name].parse(name, text) for name, text in given.items()}
+    parsed = {name: parsed[name] for name in values | given}  # in the file's order
     return parsed, {name: parsed[name] for name in told}
 
 
@@ -217,17 +154,12 @@ def _row(
     needs: tuple[str, ...],
 ) -> Row:
     key = _key(path, values, needs)
-    preset = values.get("preset", known["preset"].default if "preset" in known else "laptop")
-    job = replace(JOBS[preset], **step["job"])
+    job = job_of(path.stem, known, values, step["job"])
     runs_dir = values.get("runs_dir", known["runs_dir"].default if "runs_dir" in known else "runs")
-    words = [step["name"], *(f"{name}{_word(value)}" for name, value in told.items())]
+    words = [step["name"], *(f"{name}{word(value)}" for name, value in told.items())]
     name = "-".join([*filter(None, ["-".join(filter(None, words))[:80], key])])
     folder = runs_folder(runs_dir) / "sweeps" / sweep / name
     return Row(step["name"], path, values, told, key, job, folder, needs)
-
-
-def _word(value: Any) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "_", str(value)).strip("_")
 
 
 def _key(path: Path, values: Mapping[str, Any], needs: Sequence[str]) -> str:

@@ -176,8 +176,6 @@ def test_unknown_names_are_refused():
         load("cifar-10")
     with pytest.raises(ValueError, match=r"193 GB.*load\('imagefolder'"):
         load("imagenet")
-    with pytest.raises(ValueError, match="image_size=64 is for an image folder; cifar10 has a size of its own"):
-        load("cifar10", image_size=64)
     with pytest.raises(ValueError, match="imagefolder needs data_dir"):
         load("imagefolder")
 

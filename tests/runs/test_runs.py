@@ -458,11 +458,12 @@ def test_an_analysis_that_fails_is_recorded_and_computed_again(tmp_path):
         run_once("skip", {}, lambda: {"state": object()}, runs_dir=tmp_path)
 
 
-def test_an_estimate_leaves_nothing_behind(make, monkeypatch, tmp_path):
-    monkeypatch.setattr(estimate, "_only", True)
-    counter = Counter()
-    with pytest.raises(estimate.EstimateOnly, match=r"search-toy-.*: about .* for 12 steps of .* GiB of memory"):
-        make().finish(toy(watch=counter))
+def test_a_foreseen_run_is_timed_and_leaves_nothing_behind(make, data, tmp_path):
+    counter, noted = Counter(), estimate.Foresight()
+    for _ in range(2):  # the second time nothing has to be timed
+        noted.add(make(), toy(watch=counter), data, is_finished=False)
+    (one,) = noted.runs.values()
+    assert (one.steps, one.epochs, one.kind) == (12, 3, "search") and one.seconds_per_step > 0
     assert counter.count == 4 and not list(tmp_path.iterdir())
 
 

@@ -28,7 +28,12 @@ def outputs(path: Path, mime: str) -> list[str]:
 def test_chapter_runs_at_the_smoke_preset(path, tmp_path):
     executed = tmp_path / path.name
     runs = tmp_path / "runs"
-    assert main(["run", str(path), "-p", "preset=smoke", "-p", f"runs_dir={runs}", "--output", str(executed)]) == 0
+    assert (
+        main(
+            ["run", str(path), "--unpriced", "-p", "preset=smoke", "-p", f"runs_dir={runs}", "--output", str(executed)]
+        )
+        == 0
+    )
     figures = [each for each in outputs(executed, "text/html") if "<figure" in each]
     assert len(figures) >= 3
     for figure in figures:

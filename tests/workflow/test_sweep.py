@@ -15,6 +15,7 @@ from nasnb.workflow import pool, sweep_file
 from nasnb.workflow import row as rows_of
 from nasnb.workflow.cli import main
 from nasnb.workflow.execute import ChapterFailed
+from nasnb.workflow.job import JOBS
 from nasnb.workflow.sweep_file import read_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def test_rows_times_grid_times_seeds(folder):
 def test_an_assignment_replaces_values_and_merges_rows_that_become_equal(folder):
     rows = read("notebook: tiny\ngrid: {k: [1, 4]}\nseeds: 2", "k=2", "preset=paper").rows
     assert [row.values for row in rows] == [{"k": 2, "seed": s, "preset": "paper"} for s in (0, 1)]
-    assert rows[0].job == sweep_file.JOBS["paper"]
+    assert rows[0].job == JOBS["paper"]["chapter"]
 
 
 def test_a_row_is_named_by_code_values_and_version_but_not_by_words_or_places(folder, monkeypatch):
