@@ -61,11 +61,11 @@ def price(jobs: Sequence[tuple[Path, Mapping[str, Any]]]) -> str:
             process.wait()  # its standard input stays open: when we die, so does it
         if not answer.exists():
             return f"the price could not be told: {(said.read_text().strip().splitlines() or ['no reason given'])[-1]}"
-        told = json.loads(answer.read_text())
-    return summary([Foreseen(**run) for run in told["runs"]], told["unforeseen"])
+        answered = json.loads(answer.read_text())
+    return told([Foreseen(**run) for run in answered["runs"]], answered["unforeseen"])
 
 
-def summary(runs: Sequence[Foreseen], unforeseen: Sequence[str]) -> str:
+def told(runs: Sequence[Foreseen], unforeseen: Sequence[str]) -> str:
     """What a reader wants to know before the start."""
     from nasnb.runs.progress import duration
 
