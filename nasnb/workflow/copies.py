@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nasnb.workflow.notebook import read_notebook
-
-PLACES = ("runs_dir", "device")  # where something computes: no part of what it computes
+from nasnb.workflow.sources import PLACES
 
 
 def word(value: Any) -> str:
