@@ -68,8 +68,8 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 bench: $(READY)  ## time searches on this machine
 	$(BIN)/python -m benchmarks.bench
 
-clean:  ## remove the rendered book and its chapters; .venv, runs and data stay
-	rm -rf book/_build book/chapters build
+clean:  ## remove the rendered book and its chapters; .venv, runs, data and executed copies (build/) stay
+	rm -rf book/_build book/chapters build/smoke
 
 define CHECK_MACHINE
 import os, shutil, sys

@@ -68,7 +68,7 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
     from nbclient.exceptions import DeadKernelError
 
     kernel = kernel_of(path)
-    with _signals_forwarded() as stopping:
+    with _signals_forwarded() as stopping, _patient():
 
         def before_cell(**_: Any) -> None:
             if stopping:
@@ -95,6 +95,21 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
                 message = f"{path.name}: the kernel died (out of memory?): {error}"
                 raise ChapterFailed(message, error="DeadKernelError", value=str(error)) from None
             raise
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Within the block kernels wait for runs that other processes compute, as tasks of an array do; unless told else."""
+    from nasnb.workflow.pool import PATIENCE
+
+    if PATIENCE in os.environ:
+        yield
+        return
+    os.environ[PATIENCE] = "inf"
+    try:
+        yield
+    finally:
+        del os.environ[PATIENCE]
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def job_of(notebook: str, known: Mapping[str, Any], values: Mapping[str, Any], o
     if "device" not in known:
         return replace(TABLE, **own)
     kind = {"search": "search", "select": "search", "retrain": "training"}.get(notebook, "chapter")
-    if value("protocol") == "short_training":
-        kind = "chapter"  # trainings of all that was found
+    if notebook == "select" and value("protocol") == "short_training":
+        kind = "training"
     job = JOBS[value("preset") or "laptop"][kind]
     return replace(job if value("device") != "cpu" else replace(job, gpus=0), **own)

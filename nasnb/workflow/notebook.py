@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 
 import nbformat
 
-from nasnb.config import nearest
+from nasnb.config import nearest, place
 
 
 def find_chapter(name: str, notebooks: Path) -> Path:
     """A path, or the name of a chapter in the folder `notebooks`, or the beginning of one. Raises ValueError."""
     if not isinstance(name, str) or not name or not name.isprintable():
         raise ValueError(f"a notebook is named by a text such as 01-darts, got {name!r}")
-    for path in (Path(name).expanduser(), notebooks / f"{name}.ipynb"):
-        if path.is_file():
-            return path
+    for path in (place(name), notebooks / f"{name}.ipynb"):
+        with contextlib.suppress(OSError):  # such as a name that is too long for a file
+            if path.is_file():
+                return path
     known = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
     begins = [path for stem, path in known.items() if stem.startswith(name)]
     if name in known or len(begins) == 1:
