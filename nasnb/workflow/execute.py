@@ -99,17 +99,15 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _patient() -> Iterator[None]:
-    """Within the block kernels wait for runs that other processes compute, as tasks of an array do; unless told else."""
-    from nasnb.workflow.pool import PATIENCE
-
-    if PATIENCE in os.environ:
-        yield
-        return
-    os.environ[PATIENCE] = "inf"
+    """Within the block kernels wait for runs that other processes compute, as tasks of an array do."""
+    name = "NASNB_PATIENCE"  # see nasnb.runs
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "inf")
     try:
         yield
     finally:
-        del os.environ[PATIENCE]
+        if before is None:
+            del os.environ[name]
 
 
 @contextmanager

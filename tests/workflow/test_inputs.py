@@ -1,6 +1,8 @@
 """What a sweep file, a notebook's file and a command may be: read whole, or refused with the culprit's name."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -294,3 +296,17 @@ def test_other_values_are_another_copy(folder):
     assert max(map(len, names)) < 120
     assert output_of(path, {"seed": 3}, None) == Path("build/tiny-seed3.ipynb")
     assert output_of(path, {"seed": 3}, Path("notebooks/sweeps")) == Path("notebooks/sweeps/tiny-seed3.ipynb")
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_computes_is_waited_for(folder):
+    source = (
+        "import time\nfrom nasnb.runs import run_once\n"
+        "def compute():\n    time.sleep(3)\n    open('computed.txt', 'a').write('x')\n    return {'a': 1.0}"
+    )
+    cells = source, "run_once('test', {'what': 'slow'}, compute, runs_dir='runs')"
+    nbformat.write(notebook(*cells), Path("notebooks/tiny.ipynb"))
+    command = [sys.executable, "-m", "nasnb", "run", "tiny", "--unpriced", "-p"]
+    tasks = [subprocess.Popen([*command, f"seed={seed}"]) for seed in (0, 1)]  # as two tasks of an array
+    assert [task.wait(120) for task in tasks] == [0, 0]
+    assert Path("computed.txt").read_text() == "x"
