@@ -1,4 +1,4 @@
-/* Tables in a box of class `sortable`: a filter above, and a button in every column's head that sorts by it. */
+/* Tables in a box of class `sortable`: a filter above, a menu for columns that ask for one, sorting by every head. */
 function sortValue(row, column) {
   const text = row.cells[column].textContent.trim();
   const number = parseFloat(text.replace(",", ""));
@@ -18,34 +18,49 @@ function sortBy(table, head, column) {
   keyed.sort(([a], [b]) => (down && a !== "" && b !== "" ? compare(b, a) : compare(a, b)));
   body.append(...keyed.map(([, row]) => row));
 }
-function filterable(box, table) {
-  const label = document.createElement("label"), input = document.createElement("input");
-  const count = document.createElement("output");
+/* A menu of the values of one column; what a cell says after a line break does not count. */
+function menu(table, head, column) {
+  const label = document.createElement("label"), select = document.createElement("select");
+  const value = (row) => row.cells[column].firstChild?.textContent.trim() ?? "";
+  const values = [...new Set([...table.tBodies[0].rows].map(value))].filter(Boolean);
+  select.append(new Option("all", ""), ...values.map((each) => new Option(each)));
+  label.append(`${head.textContent} `, select, " ");
+  return { label, select, fits: (row) => !select.value || value(row) === select.value };
+}
+function filterable(box, table, menus) {
+  const tools = document.createElement("div"), label = document.createElement("label");
+  const input = document.createElement("input"), count = document.createElement("output");
   input.type = "search";
-  label.append("Filter ", input, " ", count);
-  label.className = "table-filter";
-  input.addEventListener("input", () => {
+  label.append("Filter ", input, " ");
+  tools.append(label, ...menus.map((each) => each.label), count);
+  tools.className = "table-filter";
+  const apply = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of table.tBodies[0].rows) {
       const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      row.hidden = !(words.every((word) => text.includes(word)) && menus.every((each) => each.fits(row)));
       shown += !row.hidden;
     }
-    count.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length}` : "";
-  });
-  box.before(label);
+    const chosen = words.length || menus.some((each) => each.select.value);
+    count.textContent = chosen ? `${shown} of ${table.tBodies[0].rows.length}` : "";
+  };
+  input.addEventListener("input", apply);
+  for (const { select } of menus) select.addEventListener("change", apply);
+  box.before(tools);
 }
 document.addEventListener("DOMContentLoaded", () => {
   for (const box of document.querySelectorAll("div.sortable")) {
     const table = box.querySelector("table");
-    table.querySelectorAll("thead th").forEach((head, column) => {
+    const heads = [...table.querySelectorAll("thead th")];
+    const menus = heads.flatMap((head, i) => ("choose" in head.dataset ? [menu(table, head, i)] : []));
+    heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
       button.addEventListener("click", () => sortBy(table, head, column));
       head.replaceChildren(button);
     });
-    filterable(box, table);
+    filterable(box, table, menus);
   }
 });

@@ -1,4 +1,4 @@
-"""The command line: run a chapter or a sweep, make the book's chapters, list runs, compare two, gather many."""
+"""The command line: run a chapter or a sweep, make the book's chapters, list and compare runs, tell claims."""
 
 from __future__ import annotations
 
@@ -112,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     gather.add_argument("--csv", type=Path, help="also write the table to this file")
     gather.set_defaults(command=_gather)
+    told = commands.add_parser(
+        "claims", help="what is known of every claim", description="Every claim of the papers and its verdict, or one."
+    )
+    told.add_argument("id", nargs="?", help="one claim in full, with its seeds, e.g. pc-darts/partial-lowers-error")
+    told.add_argument("--paper", help="only claims of this paper")
+    told.add_argument("--verdict", help="only claims with this verdict")
+    told.add_argument("--figures", type=Path, default=Path("figures"), help="kept evidence (default: figures)")
+    told.set_defaults(command=_claims)
     for command in (runs, compare, gather):
         command.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
     return parser
@@ -239,9 +247,21 @@ def _gather(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _claims(arguments: argparse.Namespace) -> int:
+    from nasnb.report import overview
+
+    if arguments.id is not None:
+        print(overview.in_full(arguments.id, figures_dir=arguments.figures))
+    else:
+        answers = overview.all_answers(figures_dir=arguments.figures)
+        print(overview.in_lines(overview.chosen(answers, paper=arguments.paper, verdict=arguments.verdict)))
+    return 0
+
+
 def _runs(arguments: argparse.Namespace) -> int:
     from nasnb.runs import find_runs
     from nasnb.workflow.row import failures
+    from nasnb.workflow.terminal import runs_shown
 
     with warnings.catch_warnings(record=True) as skipped:
         warnings.simplefilter("always")
@@ -251,7 +271,7 @@ def _runs(arguments: argparse.Namespace) -> int:
     if table.empty:
         print(f"no runs in {arguments.runs_dir}")
     else:
-        print(_shown(table).to_string(index=False))
+        print(runs_shown(table).to_string(index=False))
     for name, error in table.loc[table["error"].notna(), ["name", "error"]].itertuples(index=False):
         print(f"{name} failed: {error}")
     for name, error in failures(arguments.runs_dir):
@@ -259,36 +279,18 @@ def _runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(table):
-    from nasnb.runs.progress import duration
-
-    def text(column: str, write) -> list[str]:
-        return ["" if value != value else write(value) for value in table[column]]
-
-    return table[["name", "state"]].assign(
-        epochs=[f"{e:.0f}/{of:.0f}" if of == of else "" for e, of in zip(table["epoch"], table["epochs"], strict=True)],
-        left=text("seconds_left", duration),
-        accuracy=text("accuracy", lambda value: f"{value:.2f} %"),
-        time=text("seconds", duration),
-    )
-
-
 def _compare(arguments: argparse.Namespace) -> int:
     from nasnb.runs import compare
+    from nasnb.workflow.terminal import shortened
 
     table = compare(arguments.a, arguments.b, runs_dir=arguments.runs_dir)
     for entry, *values in table.itertuples(index=False):
         print(entry)
         for name, value in zip((arguments.a, arguments.b), values, strict=True):
-            print(f"    {name}: {_short(value)}")
+            print(f"    {name}: {shortened(value)}")
     if table.empty:
         print("nothing differs")
     return 0
-
-
-def _short(value: object) -> str:
-    text = "-" if value is None or value != value else str(value)
-    return text if len(text) <= 60 else f"{text[:60]} ..."
 
 
 def _say(message: str) -> None:

@@ -1,0 +1,107 @@
+"""The page of all claims, drawn up while the book is rendered; CSV and JSON are written beside it.
+
+`{all-claims}` stands for the count and the table.
+"""
+
+import html
+import json
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+
+from nasnb.report.answers import Answer
+from nasnb.report.overview import all_answers, command, counted, effect_words, overview
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FIGURES = ROOT / "figures"
+COLUMNS = (
+    "claim",
+    "paper",
+    "verdict",
+    "effect [95 %]",
+    "n",
+    "evidence",
+    "scale",
+    "published",
+    "n that would decide",
+    "commit",
+    "measure it again",
+)
+CHOOSE = ("paper", "verdict", "evidence")  # columns with a menu of their values
+
+
+def sources() -> list[Path]:
+    """What the page is made of: drawn again when one changes."""
+    tables = [ROOT / f"nasnb/published/{name}.csv" for name in ("claims", "numbers", "retests")]
+    return [*tables, *sorted(FIGURES.glob("*/claims.csv"))]
+
+
+def cells(answer: Answer) -> list[str]:
+    """HTML of one row, in the order of COLUMNS."""
+    of, best = answer.claim, answer.best
+    finding = None if best is None else best.finding
+    name = f'<a href="chapters/{of.chapter}.html">{html.escape(of.id)}</a>'
+    where = f"<br><small>{name}, {html.escape(of.where)}; {html.escape(of.effect)}</small>"
+    others = "".join(f"<br><small>{html.escape(f'{e.kind}: {e.finding.verdict}')}</small>" for e in answer.others)
+    plain = [
+        of.paper,
+        answer.verdict,
+        effect_words(answer) or (of.unjudged or "not measured yet" if best is None else f"needs {of.needs}"),
+        "" if finding is None or finding.design == "exact" else f"{finding.n:,}",
+        "" if best is None else best.kind,
+        "" if best is None else best.scale,
+        of.published_words(),
+        "" if finding is None or not finding.n_needed else f"{finding.n_needed:,}",
+        "" if best is None else best.commit,
+    ]
+    plain = [html.escape(text) for text in plain]
+    plain[COLUMNS.index("evidence") - 1] += others
+    return [f"{html.escape(answer.sentence)}{where}", *plain, f"<code>{html.escape(command(answer))}</code>"]
+
+
+def row(answer: Answer) -> str:
+    """A row with the claim's name as its anchor; on a phone each value stands under the name of its column."""
+    values = zip(COLUMNS, cells(answer), strict=True)
+    tds = "".join(f'<td data-label="{name}">{value}</td>' for name, value in values)
+    return f'<tr id="{answer.claim.id}">{tds}</tr>'
+
+
+def page(answers: list[Answer]) -> str:
+    """The count, the links to the files, the table."""
+    choose = dict.fromkeys(CHOOSE, " data-choose")
+    head = "".join(f'<th scope="col"{choose.get(name, "")}>{name}</th>' for name in COLUMNS)
+    body = "".join(map(row, answers))
+    count = html.escape(counted(answers))
+    return (
+        f'<p class="count"><strong>{count}</strong> As files: <a href="claims.csv">CSV</a>, '
+        f'<a href="claims.json">JSON</a>.</p><div class="sortable tall" role="group" tabindex="0" '
+        f'aria-label="all claims"><table class="table all-claims"><caption>{len(answers)} claims</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+class AllClaims(Directive):
+    """`{all-claims}`."""
+
+    def run(self) -> list[nodes.Node]:
+        for path in sources():
+            self.state.document.settings.env.note_dependency(str(path))
+        return [nodes.raw("", page(all_answers(figures_dir=FIGURES)), format="html")]
+
+
+def write_files(app, error):
+    """For Sphinx: the same table as CSV and JSON, beside the page."""
+    folder = Path(app.outdir) / "book"
+    if error is not None or not (folder / "claims.html").exists():
+        return
+    table = overview(all_answers(figures_dir=FIGURES))
+    table.to_csv(folder / "claims.csv", index=False)
+    lines = table.astype(object).where(table.notna(), None).to_dict("records")
+    (folder / "claims.json").write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def setup(app):
+    app.add_directive("all-claims", AllClaims)
+    app.connect("build-finished", write_files)
+    return {"parallel_read_safe": True}
