@@ -112,9 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     gather.add_argument("--csv", type=Path, help="also write the table to this file")
     gather.set_defaults(command=_gather)
-    told = commands.add_parser(
-        "claims", help="what is known of every claim", description="Every claim of the papers and its verdict, or one."
-    )
+    told = commands.add_parser("claims", help="what is known of every claim", description="All claims, or one.")
     told.add_argument("id", nargs="?", help="one claim in full, with its seeds, e.g. pc-darts/partial-lowers-error")
     told.add_argument("--paper", help="only claims of this paper")
     told.add_argument("--verdict", help="only claims with this verdict")
