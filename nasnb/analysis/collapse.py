@@ -6,7 +6,7 @@ Rows are those of `nasnb.workflow.crowd`: a line per arm, seed and epoch, with t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from nasnb.architecture import Genotype, Pick
 from nasnb.data.bench201 import Bench201Table
 from nasnb.spaces.bench201 import BENCH201_NAMES, OUTPUT, bench201
 
+FREE = [str(at) for at, name in enumerate(BENCH201_NAMES) if "conv" not in name]
 SKIP = str(BENCH201_NAMES.index("skip_connect"))
 COLLAPSED = 80.0  # percent on CIFAR-10: cells below it are mostly skips, pools and nothing (a random cell has 87)
 
@@ -30,7 +31,8 @@ def cell_of(digits: str) -> Genotype:
 
 
 def looked_up(rows: pd.DataFrame, table: Bench201Table | None = None) -> pd.DataFrame:
-    """The rows with the cell's accuracies (%), its percentile on CIFAR-10 among all cells, and its number of skips."""
+    """The rows with the cell's accuracies (%), its percentile on CIFAR-10 among all cells, its number of
+    skips, and the share of operations without parameters."""
     table = Bench201Table.load() if table is None else table
     cells = {digits: cell_of(digits) for digits in rows.cell.unique()}
     known = pd.DataFrame(
@@ -40,6 +42,7 @@ def looked_up(rows: pd.DataFrame, table: Bench201Table | None = None) -> pd.Data
                 **table.accuracy(cell),
                 "percentile": table.percentile(cell, "cifar10"),
                 "skips": digits.count(SKIP),
+                "free": sum(digits.count(digit) for digit in FREE) / len(digits),
             }
             for digits, cell in cells.items()
         ]
@@ -73,10 +76,13 @@ def summary(rows: pd.DataFrame, column: str = "cifar10") -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -> np.ndarray:
-    """Differences of two arms at the end, seed by seed: both saw the same images and began alike."""
+def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -> pd.Series:
+    """Differences of two arms at the end, by seed: both saw the same images and began alike.
+
+    Empty where one is missing.
+    """
     ends = at_the_end(rows).pivot(index="seed", columns="arm", values=column)
-    return (ends[arm] - ends[other]).dropna().to_numpy()
+    return (ends[arm] - ends[other]).dropna() if {arm, other} <= set(ends) else pd.Series(dtype=float)
 
 
 def random_cells(seeds: Sequence[int], table: Bench201Table | None = None) -> pd.DataFrame:
@@ -116,3 +122,95 @@ def stopped_early(rows: pd.DataFrame, *, ratio: float = 0.75, window: int = 1) -
         # one look back: the rule returns to the architecture before the growth
         kept.append(looks.iloc[grown[0] - 1] if grown else search.loc[search.epoch.idxmax()])
     return pd.DataFrame(kept).reset_index(drop=True)
+
+
+# what the arms are called where somebody reads them; a stroke parts a search from what is selected on its supernet
+LABELS: Mapping[str, str] = {
+    "darts-1st": "DARTS",
+    "darts-2nd": "DARTS, second order",
+    "fixed-alpha": "fixed alpha",
+    "sdarts-rs": "SDARTS-RS",
+    "sgas": "SGAS",
+    "max-w": "Max-W",
+    "groups": "groups of operations",
+    "one-level": "one level, all images",
+    "one-level-half": "one level",
+    "groups-one-level": "groups, one level, all images",
+    "groups-one-level-half": "groups, one level",
+    "pt": "PT",
+    "pt-mag": "PT-Mag",
+    "pt-by-loss": "PT by loss",
+    "pt-random-choice": "random choices",
+    "pt-without-tuning": "PT without tuning",
+    "pt-another-order": "PT in another order",
+    **{f"k{k}": f"K = {k}" for k in (1, 2, 4)},
+    **{f"k{k}-beta": f"K = {k}, edges normalised" for k in (1, 2, 4)},
+}
+
+
+def label(arm: str) -> str:
+    """`DARTS, then PT` for `darts-1st/pt`; a name without a label stays."""
+    return ", then ".join(LABELS.get(part, part) for part in arm.split("/"))
+
+
+def worth_showing(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of arms that choose something with supernets above twice chance, and the arms that were left out.
+
+    Alpha that is fixed chooses nothing by itself: all operations tie.
+    """
+    searches = at_the_end(rows[~rows.arm.str.contains("/")])
+    accuracy = searches.valid_accuracy.fillna(searches.train_accuracy).groupby(searches.arm).mean()
+    at_chance = sorted(accuracy.index[accuracy < LEARNED])
+    return rows[~rows.arm.isin([*at_chance, "fixed-alpha"])], at_chance
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+# claim: the arm, and what it is held against; the effect is the difference of accuracies on CIFAR-10 at the end
+PAIRS: Mapping[str, tuple[str, str]] = {
+    "sharpdarts/max-w-201": ("max-w", "darts-1st"),
+    "pc-darts/pc-darts-201": ("k4-beta", "darts-1st"),
+    "pc-darts/partial-201": ("k4", "darts-1st"),
+    "pc-darts/beta-201": ("k4-beta", "k4"),
+    "stacnas/one-level-201": ("one-level-half", "darts-1st"),
+    "stacnas/groups-201": ("groups", "darts-1st"),
+    "darts-pt/pt-beats-alpha-201": ("darts-1st/pt", "darts-1st"),
+    "darts-pt/fixed-alpha-beats-alpha-201": ("fixed-alpha/pt", "darts-1st"),
+    "darts-pt/tuning-helps": ("darts-1st/pt", "darts-1st/pt-without-tuning"),
+    "darts-pt/beats-random-choice-201": ("darts-1st/pt", "darts-1st/pt-random-choice"),
+    "darts-pt/beats-pt-mag-201": ("darts-1st/pt", "darts-1st/pt-mag"),
+    "darts-pt/sdarts-rs-201": ("sdarts-rs", "darts-1st"),
+    "darts-pt/sgas-201": ("sgas", "darts-1st"),
+}
+LEARNED = 20.0  # percent: twice chance
+EARLY = 20  # the epoch that a collapsing cell is compared with
+
+
+def effects(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """{claim: effects by seed, positive as claimed}, for all claims on NAS-Bench-201 that these rows have arms for."""
+    table = Bench201Table.load()
+    mean = float(np.mean([table.accuracy(arch)["cifar10"] for arch in table.rows]))
+    darts = rows[rows.arm == "darts-1st"]
+    end = at_the_end(darts).set_index("seed").cifar10
+    found = {claim: against(rows, *arms) for claim, arms in PAIRS.items()}
+    found["darts-pt/fewer-free-operations"] = 100 * against(rows, "darts-1st", "darts-1st/pt", "free")
+    found["darts/cell-falls-201"] = (darts[darts.epoch == EARLY].set_index("seed").cifar10 - end).dropna()
+    found["darts/beats-random-201"] = end - mean
+    if len(darts):
+        found["across/eigenvalue-stops-201"] = stopped_early(darts).set_index("seed").cifar10 - end
+    return {claim: values for claim, values in found.items() if len(values)}
+
+
+def has_learned(rows: pd.DataFrame, claim: str) -> bool:
+    """Whether the supernets of a claim's arms end above twice chance, on held-out images where there are any.
+
+    For a cell that falls while its supernet gets better, the supernets must have got better.
+    """
+    arms = {arm.partition("/")[0] for arm in PAIRS.get(claim, ("darts-1st",))}  # before anything is selected
+    part = rows[rows.arm.isin(arms)]
+    seen = at_the_end(part)
+    accuracy = seen.valid_accuracy.fillna(seen.train_accuracy)
+    fine = bool((accuracy.groupby(seen.arm).mean() >= LEARNED).all())
+    if claim != "darts/cell-falls-201":
+        return fine
+    return fine and accuracy.mean() > part[part.epoch == EARLY].valid_accuracy.mean()

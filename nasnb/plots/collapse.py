@@ -13,6 +13,10 @@ from matplotlib.figure import Figure
 from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest
 
 RANDOM = "median of all cells"
+ARM_COLUMNS = {
+    "cifar10": "CIFAR-10 test accuracy of\nthe chosen cell (%)",
+    "percentile": "cells that are not better (%)",
+}
 
 
 def plot_collapse(rows: pd.DataFrame, *, median: float) -> Figure:
@@ -37,7 +41,7 @@ def _every_seed(rows: pd.DataFrame, column: str, ax: Axes, colour: str, label: s
     for _, seed in rows.groupby("seed"):
         ax.plot(seed.epoch, seed[column], color=colour, alpha=0.3, linewidth=0.8)
     mean = rows.groupby("epoch")[column].mean()
-    ax.plot(mean.index, mean, color=colour, linewidth=2.2, label=f"{label}, mean of {rows.seed.nunique()} seeds")
+    ax.plot(mean.index, mean, color=colour, linewidth=2.2, label=label)
 
 
 def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: float) -> Figure:
@@ -59,24 +63,30 @@ def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: flo
     return fig
 
 
-def plot_arms(
-    ends: pd.DataFrame, means: pd.DataFrame, *, column: str = "cifar10", median: float, best: float
-) -> Figure:
-    """A row per arm: every seed's cell, the mean with its 95 % interval; lines at the median and the best of all cells.
+def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: Mapping[str, float]) -> Figure:
+    """A row per arm: every seed's cell, the mean with its 95 % interval; a panel per key of `means`, with its words.
 
-    `ends` has arm and `column` (percent), `means` arm, mean, low, high in the order of the rows from the top.
+    Keys are columns of `ends` (arm, cifar10, percentile); each table has arm, mean, low, high in the order of the rows
+    from the top. `marks` are vertical lines in the first panel, by their words.
     """
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.34 * len(means) + 1.2))
-    for row, line in enumerate(means.itertuples()):
-        values = ends.loc[ends.arm == line.arm, column]
-        ax.plot(values, np.full(len(values), row), "o", color=SERIES[0], alpha=0.45, markersize=4, markeredgewidth=0)
-        ax.plot([line.low, line.high], [row, row], color=INK, linewidth=1.6)
-        ax.plot(line.mean, row, SERIES_MARKERS[2], color=INK, markersize=5)
-    for value, name in ((median, RANDOM), (best, "best cell")):
-        ax.axvline(value, color=MUTED, linestyle=":", linewidth=1)
+    order = next(iter(means.values())).arm
+    size = (WIDTH, 0.3 * len(order) + 1.2)
+    fig, axes = plt.subplots(1, len(means), figsize=size, sharey=True, squeeze=False)
+    for ax, (column, table) in zip(axes[0], means.items(), strict=True):
+        for row, line in enumerate(table.set_index("arm").loc[order].itertuples()):
+            values = ends.loc[ends.arm == line.Index, column]
+            ax.plot(
+                values, np.full(len(values), row), "o", color=SERIES[0], alpha=0.45, markersize=4, markeredgewidth=0
+            )
+            ax.plot([line.low, line.high], [row, row], color=INK, linewidth=1.6)
+            ax.plot(line.mean, row, SERIES_MARKERS[2], color=INK, markersize=5)
+        ax.set_xlabel(ARM_COLUMNS[column])
+    for name, value in marks.items():
+        axes[0, 0].axvline(value, color=MUTED, linestyle=":", linewidth=1)
         side = "right" if name == RANDOM else "left"
-        ax.annotate(f" {name} ", (value, -0.9), ha=side, va="bottom", fontsize=8, color=MUTED, annotation_clip=False)
-    ax.set_yticks(range(len(means)), means.arm)
-    ax.set_ylim(len(means) - 0.4, -0.6)
-    ax.set_xlabel("CIFAR-10 test accuracy of the chosen cell (%)")
+        axes[0, 0].annotate(
+            f" {name} ", (value, -0.9), ha=side, va="bottom", fontsize=8, color=MUTED, annotation_clip=False
+        )
+    axes[0, 0].set_yticks(range(len(order)), order)
+    axes[0, 0].set_ylim(len(order) - 0.4, -0.6)
     return fig

@@ -65,7 +65,7 @@ SELECTIONS = tuple(
 
 
 def _with_pt(method: Method) -> tuple[Method, ...]:
-    return (replace(method, name=f"{method.name}+pt", select=perturbation()),)
+    return (replace(method, name="pt", select=perturbation()),)
 
 
 def _partial(k: int, *, beta: bool) -> Arm:

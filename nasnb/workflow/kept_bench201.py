@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,9 +16,11 @@ import pandas as pd
 
 from nasnb.analysis import collapse
 from nasnb.data.bench201 import Bench201Table
-from nasnb.plots.collapse import plot_arms, plot_collapse, plot_panels
+from nasnb.plots.collapse import RANDOM, plot_arms, plot_collapse, plot_panels
 from nasnb.plots.style import svg, use_style
+from nasnb.report.evidence import Evidence, evidence, write_evidence
 from nasnb.runs.kept import keep
+from nasnb.runs.record import now
 from nasnb.workflow.arms import ALPHA_RATES, IMAGES, SIZE
 
 FOLDER = "nas-bench-201"
@@ -61,41 +63,120 @@ def provenance(rows: pd.DataFrame, *, data: str, seconds: float, arms: Sequence[
     }
 
 
+SCALE = (
+    f"Cells looked up in NAS-Bench-201; search: 16 px, {SIZE.channels} channels, {SIZE.cells} cell per stage, "
+    f"{SIZE.train_images:,} images, {SIZE.epochs} epochs, alpha's rate {SIZE.alpha_lr:g}"
+)
+
+
 def keep_all(rows: pd.DataFrame, *, data: str, seconds: float, figures_dir: str | Path = "figures") -> None:
     """Write what there is enough of: the collapse, the phase diagram, the arms with random cells as their floor."""
     rows = collapse.looked_up(rows)
     table = Bench201Table.load()
     accuracies = np.array([line[0] for line in table.rows.values()])
-    marks = {"median": float(np.median(accuracies))}
+    median = float(np.median(accuracies))
+    use_style()
 
-    def write(name: str, figure: plt.Figure, part: pd.DataFrame, shown: pd.DataFrame) -> None:
-        record = provenance(part, data=data, seconds=seconds, arms=sorted(part.arm.unique()))
-        keep(f"{FOLDER}/{name}", svg(figure), shown, record, figures_dir=figures_dir)
+    def write(name: str, figure: plt.Figure, shown: pd.DataFrame, words: tuple[str, str]) -> None:
+        record = provenance(shown, data=data, seconds=seconds, arms=sorted(shown.arm.unique()))
+        columns = [column for column in ("images", "rate", *COLUMNS) if column in shown]
+        record |= dict(zip(("alt", "scale"), words, strict=True))
+        keep(f"{FOLDER}/{name}", svg(figure), shown[columns], record, figures_dir=figures_dir)
         plt.close(figure)
 
-    use_style()
-    darts = rows[rows.arm == "darts-1st"]
+    darts, diagram, arms = rows[rows.arm == "darts-1st"], phases(rows), rows[~rows.arm.str.startswith("phase-")]
     if len(darts):
-        write("collapse", plot_collapse(darts, **marks), darts, darts.reindex(columns=COLUMNS))
-    diagram = phases(rows)
+        write("collapse", plot_collapse(darts, median=median), darts, collapse_words(darts))
     if len(diagram):
         panels = {
             f"{n:,} images, alpha's rate {rate:g}": diagram[(diagram.images == n) & np.isclose(diagram.rate, rate)]
             for n in IMAGES
             for rate in ALPHA_RATES
         }
-        figure = plot_panels(panels, columns=len(ALPHA_RATES), **marks)
-        write("phases", figure, diagram, diagram.reindex(columns=["images", "rate", *COLUMNS]))
-    arms = rows[~rows.arm.str.startswith("phase-")]
+        write("phases", plot_panels(panels, columns=3, median=median), diagram, phase_words(diagram))
     if len(arms):
-        figure = plot_panels(dict(list(arms.groupby("arm", sort=False))), columns=3, **marks)
-        write("trajectories", figure, arms, arms.reindex(columns=COLUMNS))
-        ends = pd.concat([collapse.at_the_end(arms), collapse.looked_up(collapse.random_cells(range(1000)))])
-        means = collapse.summary(ends).sort_values("mean", ascending=False)
-        shown = ends[ends.arm != "random cell"]
-        write(
-            "arms", plot_arms(shown, means, best=float(accuracies.max()), **marks), arms, shown.reindex(columns=COLUMNS)
+        arms, left_out = collapse.worth_showing(arms)
+        panels = {collapse.label(arm): part for arm, part in arms.groupby("arm", sort=False)}
+        words = arm_words(arms, left_out)
+        write("trajectories", plot_panels(panels, columns=3, median=median), arms, words)
+        shown = collapse.at_the_end(arms)
+        marks = {RANDOM: median, "best cell": float(accuracies.max())}
+        write("arms", arms_figure(shown, marks), shown, words)
+
+
+def arms_figure(ends: pd.DataFrame, marks: dict[str, float]) -> plt.Figure:
+    """Arms and random cells, the best mean on top, by accuracy and by percentile."""
+    both = pd.concat([ends, collapse.looked_up(collapse.random_cells(range(1000)))])
+    both["arm"] = both.arm.map(collapse.label)
+    means = {column: collapse.summary(both, column) for column in ("cifar10", "percentile")}
+    means["cifar10"] = means["cifar10"].sort_values("mean", ascending=False)
+    return plot_arms(both[both.arm != "random cell"], means, marks=marks)
+
+
+def collapse_words(darts: pd.DataFrame) -> tuple[str, str]:
+    """Alt text and caption, from the numbers."""
+    mean = darts.groupby("epoch")[["cifar10", "valid_accuracy"]].mean()
+    top, end = mean.cifar10.idxmax(), mean.index.max()
+    before, after = mean.loc[top], mean.loc[end]
+    fall = (
+        f"the cell falls from {before.cifar10:.1f} % after epoch {top} to {after.cifar10:.1f} % at the end while the "
+        f"supernet goes from {before.valid_accuracy:.1f} to {after.valid_accuracy:.1f} % on held-out images"
+    )
+    alt = f"DARTS over {end} epochs, n = {darts.seed.nunique()} seeds: {fall}."
+    return alt, f"Thin: seeds, thick: their mean, n = {darts.seed.nunique()}. Dotted: {RANDOM}. {SCALE}."
+
+
+def phase_words(diagram: pd.DataFrame) -> tuple[str, str]:
+    """Alt text and caption, from the numbers."""
+    found = collapse.collapse_epochs(diagram)
+    counts = diagram.groupby(["images", "rate"]).seed.nunique()
+    n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    down = f"{found.epoch.notna().sum()} of {len(found)} searches end below {collapse.COLLAPSED:.0f} %"
+    alt = (
+        f"Accuracy of DARTS' cell over the epochs, in {len(counts)} panels by images and alpha's learning rate: {down}."
+    )
+    return (alt, f"A line per seed, n = {n} per panel; {down}. Dotted: {RANDOM}. {SCALE}, unless a panel says so.")
+
+
+def arm_words(arms: pd.DataFrame, left_out: Sequence[str]) -> tuple[str, str]:
+    """Alt text and caption, from the numbers."""
+    means = collapse.summary(arms).sort_values("mean")
+    worst, best = means.iloc[0], means.iloc[-1]
+    fewest, most = means.n.min(), means.n.max()
+    n = f"{most}" if fewest == most else f"{fewest} to {most}"
+    alt = (
+        f"{len(means)} ways to search NAS-Bench-201, from {collapse.label(worst.arm)} with a mean of "
+        f"{worst['mean']:.1f} % to {collapse.label(best.arm)} with {best['mean']:.1f} %."
+    )
+    bars = "Bars: 95 % t interval of the mean, from 3 seeds on."
+    names = ", ".join(map(collapse.label, left_out))
+    gone = f" Left out, since its supernet ends near chance: {names}." if names else ""
+    return alt, f"n = {n} seeds. {bars} Dotted: {RANDOM}.{gone} {SCALE}."
+
+
+def keep_claims(rows: pd.DataFrame, *, data: str, figures_dir: str | Path = "figures") -> list[Evidence]:
+    """Write the effects of every claim that the rows can answer, seed by seed, to its chapter's `claims.csv`."""
+    rows = collapse.looked_up(rows)
+    commit = ", ".join(sorted({str(commit)[:10] for commit in rows.commit.unique()}))
+    found = [
+        replace(
+            evidence(
+                id,
+                values.to_numpy(),
+                kind="NAS-Bench-201",
+                learned=collapse.has_learned(rows, id),
+                scale=f"{data}; {SCALE}",
+                run=FOLDER,
+                commit=commit,
+                date=now()[:10],
+            ),
+            seeds=tuple(map(int, values.index)),
         )
+        for id, values in collapse.effects(rows).items()
+    ]
+    for chapter in {each.claim.chapter for each in found}:
+        write_evidence(chapter, [each for each in found if each.claim.chapter == chapter], figures_dir=figures_dir)
+    return found
 
 
 def from_arguments(arguments: Sequence[str] | None = None) -> None:
@@ -108,9 +189,12 @@ def from_arguments(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures-dir", default="figures")
     a = parser.parse_args(arguments)
     rows = pd.read_csv(a.rows, dtype={"cell": str, "commit": str})
+    rows["arm"] = rows.arm.str.replace(r"/.*\+pt$", "/pt", regex=True)
     if a.commit:
         rows["commit"] = a.commit
     keep_all(rows, data=a.data, seconds=a.seconds, figures_dir=a.figures_dir)
+    for each in keep_claims(rows, data=a.data, figures_dir=a.figures_dir):
+        print(f"{each.claim.id}: {each.finding.verdict}, {each.finding.words(each.claim.unit)}")
 
 
 if __name__ == "__main__":

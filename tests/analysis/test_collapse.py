@@ -7,6 +7,8 @@ from scipy import stats
 
 from nasnb.analysis import collapse
 from nasnb.data.bench201 import Bench201Table
+from nasnb.published.claims import claim
+from nasnb.workflow import arms
 
 
 def rows(arm, seed, cells, **columns):
@@ -74,3 +76,71 @@ def test_random_cells_are_rows_like_any_others():
     everyone = [line[0] for line in Bench201Table.load().rows.values()]
     assert found.cifar10.mean() == pytest.approx(np.mean(everyone), abs=4 * np.std(everyone) / 300**0.5)
     assert collapse.random_cells([5]).cell.equals(collapse.random_cells([5]).cell)
+
+
+def arm_rows(arm, seed, first, last, *, valid=50.0, cell="111111"):
+    """Twenty-one epochs that end in `last`; at the twentieth the cell has `first`."""
+    accuracies = [first] * 20 + [last]
+    return rows(
+        arm,
+        seed,
+        [cell] * 21,
+        cifar10=accuracies,
+        free=1.0,
+        valid_accuracy=valid,
+        train_accuracy=60.0,
+        eigenvalue=[np.nan] * 9 + [0.1] + [np.nan] * 9 + [0.3, np.nan],
+    )
+
+
+def test_effects_of_claims_are_positive_as_claimed():
+    table = pd.concat(
+        [arm_rows("darts-1st", s, 93.0, 54.0 + s) for s in range(3)]
+        + [arm_rows("sgas", s, 93.0, 94.0) for s in range(1, 3)]
+    ).reset_index(drop=True)
+    found = collapse.effects(table)
+    assert found["darts/cell-falls-201"].tolist() == [39, 38, 37]
+    assert found["darts-pt/sgas-201"].to_dict() == {1: 39.0, 2: 38.0}
+    assert found["across/eigenvalue-stops-201"].tolist() == [39, 38, 37]
+    everyone = np.mean([line[0] for line in Bench201Table.load().rows.values()])
+    assert found["darts/beats-random-201"][0] == pytest.approx(54 - everyone)
+    assert "pc-darts/beta-201" not in found
+
+
+def test_every_effect_is_that_of_a_claim():
+    for id in (
+        *collapse.PAIRS,
+        "darts/cell-falls-201",
+        "darts/beats-random-201",
+        "across/eigenvalue-stops-201",
+        "darts-pt/fewer-free-operations",
+    ):
+        assert claim(id).design == "paired" and claim(id).unit == "points"
+
+
+def test_nothing_is_said_from_a_supernet_at_chance():
+    table = pd.concat([arm_rows("darts-1st", 0, 93.0, 54.0), arm_rows("max-w", 0, 93.0, 54.0, valid=11.0)])
+    assert not collapse.has_learned(table, "sharpdarts/max-w-201")
+    assert collapse.has_learned(table, "darts/beats-random-201")
+    # the supernet has not got better since the twentieth epoch: then no cell has fallen while it did
+    assert not collapse.has_learned(table, "darts/cell-falls-201")
+    rising = arm_rows("darts-1st", 0, 93.0, 54.0, valid=[50.0] * 20 + [53.0])
+    assert collapse.has_learned(rising, "darts/cell-falls-201")
+    one_level = arm_rows("one-level-half", 0, 93.0, 54.0, valid=np.nan)
+    assert collapse.has_learned(pd.concat([rising, one_level]), "stacnas/one-level-201")
+
+
+def test_arms_that_choose_nothing_or_learn_nothing_are_not_shown():
+    table = pd.concat(
+        [arm_rows(arm, 0, 93.0, 54.0) for arm in ("darts-1st", "darts-1st/pt", "fixed-alpha")]
+        + [arm_rows("max-w", 0, 93.0, 54.0, valid=11.0)]
+    )
+    shown, left_out = collapse.worth_showing(table)
+    assert set(shown.arm) == {"darts-1st", "darts-1st/pt"} and left_out == ["max-w"]
+
+
+def test_every_arm_has_words():
+    for arm in arms.ARMS:
+        assert collapse.label(arm.name) != arm.name
+        for method in arm.selections:
+            assert ", then " in collapse.label(f"{arm.name}/{method.name}")
