@@ -10,26 +10,19 @@ from typing import Any
 from unittest import mock
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks import plain
-from nasnb.config import SearchConfig
-from nasnb.data import Augment, Data, Split, batches
-from nasnb.device.cuda_graph import Captured
-from nasnb.device.precision import computing
+from benchmarks.steps import META, VARIANTS, Size, noise_data, plain_net, step_of
+from nasnb.data import Augment, batches
 from nasnb.evaluation import evaluate, statistics
 from nasnb.methods import METHODS, Method
-from nasnb.search.state import Batch, SearchState, adam, begin, sgd
+from nasnb.search.state import begin
 from nasnb.search.strengths import operation_strengths
-from nasnb.supernet.partial_channels import PartialMix
-from nasnb.supernet.relaxation import Relaxation
 
 Work = Callable[[], Any]
-STEP_VARIANTS = ("plain", "ours", "captured", "bf16")  # bf16 is captured, too
-META = torch.device("meta")
+STEP_VARIANTS = ("plain", "ours", "captured", "captured bf16")
 
 
 @dataclass(frozen=True)
@@ -47,13 +40,6 @@ class Case:
         return self.on_gpu if device.type == "cuda" else ("plain", "ours")
 
 
-def noise_data(n: int, device: torch.device) -> Data:
-    """Random numbers with the sizes of CIFAR-10: speed does not depend on what is in the images."""
-    images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8).to(device)
-    split = Split(images, (torch.arange(n) % 10).to(device))
-    return Data("noise", split, split, tuple("0123456789"), (0.5,) * 3, (0.25,) * 3, "none")
-
-
 # --- search steps ---------------------------------------------------------------------------------------------------
 
 
@@ -62,75 +48,9 @@ def search_step(method: Method, sizes: dict[str, int], variant: str, device: tor
 
     `sizes` are the batch sizes per kind of device; on the meta device nothing is computed.
     """
-    precision = "bf16" if variant == "bf16" else "float32"
-    config = replace(method.config, batch_size=sizes[device.type], precision=precision)
-    images = torch.randn(config.batch_size, 3, 32, 32, device=device)
-    batch = images, torch.zeros(config.batch_size, dtype=torch.long, device=device)
-    if variant == "plain":
-        return _plain_step(method, config, batch)
-    state = ready(method, config, device)
-    step = Captured(method.step) if variant in ("captured", "bf16") else method.step
-    batch = images.contiguous(memory_format=torch.channels_last), batch[1]
-
-    def work() -> None:
-        with computing(precision):
-            step(state, batch, lambda: batch)
-
-    return work
-
-
-def ready(method: Method, config: SearchConfig, device: torch.device) -> SearchState:
-    """A state past every warm-up, so that alpha learns too."""
-    state = begin(method, noise_data(2 * config.batch_size, torch.device("cpu") if device == META else device), config)
-    state.epoch = config.epochs // 2
-    state.net.train()
-    state.relaxation.is_open()  # looked up once
-    if device != META:
-        return state
-    net, relaxation = state.net.to(device), state.relaxation.to(device)
-    return replace(
-        state,
-        net=net,
-        relaxation=relaxation,
-        weight_optimizer=sgd(net, config),
-        alpha_optimizer=adam(relaxation, config),
-        train=noise_data(4, device).train,
-    )
-
-
-def _plain_step(method: Method, config: SearchConfig, batch: Batch) -> Work:
-    """As the official codes do it: both gradients in both halves, of which one is thrown away."""
-    device = batch[0].device
-    net = plain_net(method, config).to(device)
-    relaxation = Relaxation(method.space.choices, method.relax).to(device)
-    optimizers = [sgd(net, config)]
-    if method.relax.learns:
-        optimizers.insert(0, torch.optim.Adam(relaxation.parameters(), config.alpha_lr, betas=config.alpha_betas))
-
-    def work() -> None:
-        with computing("float32"):
-            for optimizer in optimizers:
-                optimizer.zero_grad()
-                F.cross_entropy(net(batch[0], relaxation()), batch[1]).backward()
-                if optimizer is optimizers[-1]:
-                    nn.utils.clip_grad_norm_(net.parameters(), config.clip)
-                optimizer.step()
-
-    return work
-
-
-def plain_net(method: Method, config: SearchConfig) -> nn.Module:
-    """The supernet of benchmarks/plain.py for a method on the spaces darts, msr and bench201."""
-    choices = method.space.choices
-    if "cell" in choices.groups:
-        from nasnb.spaces.bench201 import Residual
-
-        return plain.PlainBench201(choices.groups["cell"], config.channels, config.cells, 10, Residual)
-    k = method.mix.k if isinstance(method.mix, PartialMix) else 1
-    net = plain.PlainSupernet(choices, config.channels, config.cells, 10, k=k)
-    if method.space.name == "msr":
-        plain.normalise(net)
-    return net
+    config = method.config
+    size = Size(batch=sizes[device.type], channels=config.channels, cells=config.cells)
+    return step_of(method, size, VARIANTS[variant], device)
 
 
 # --- masked evaluations ---------------------------------------------------------------------------------------------

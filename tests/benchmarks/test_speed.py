@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks import bench
-from benchmarks.cases import CASES, META, launched, plain, ready, search_step
+from benchmarks import bench, plain
+from benchmarks.cases import CASES, launched, search_step
+from benchmarks.steps import META, ready
 from nasnb.config import SearchConfig
 from nasnb.data import Data, Split
 from nasnb.device.cuda_graph import Captured
