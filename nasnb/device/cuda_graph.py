@@ -40,12 +40,29 @@ def record_graph(compute: Callable[[], Tensors]) -> tuple[Callable[[], None], Te
     return graph.replay, result
 
 
+Asked = list[tuple[Callable[[], Any], Any]]
+_listening: list[Asked] = []  # of a `Captured` that takes a step now: what has been decided so far
+
+
+def decided(ask: Callable[[], Any]) -> Any:
+    """`ask()`, by which the host decides what a step does: a recording holds as long as asking gives the same."""
+    value = ask()
+    for asked in _listening:
+        asked.append((ask, value))
+    return value
+
+
+def _same(now: Any, then: Any) -> bool:
+    return now is then or (isinstance(now, bool | int | float) and now == then)
+
+
 class Captured:
-    """A step for one epoch, within which the host decides nothing anew: not the learning rate, not what is open.
+    """A step that is recorded as long as the host decides nothing anew, which it may do through `decided` alone.
 
     The first call runs the step as it is, which also makes what torch makes lazily. The second one records it, which
-    computes nothing, and from then on it is replayed. A batch of another size, like the last one of an epoch, runs as
-    it is. The step must not wait for the device; the tensors that it returns are overwritten by the next call.
+    computes nothing, and from then on it is replayed; when something is decided otherwise, all begins anew. A batch of
+    another size, like the last one of an epoch, runs as it is. The step must not wait for the device; the tensors that
+    it returns are overwritten by the next call.
     """
 
     def __init__(self, step: Recordable, *, warm_up: Callable = run_beside, record: Callable = record_graph):
@@ -53,9 +70,11 @@ class Captured:
         self.inputs: list[Tensors] = []  # what the graph reads: a training batch, then validation batches
         self.replay: Callable[[], None] | None = None
         self.result: Tensors = ()
+        self.asked: Asked = []
 
     def __call__(self, state: Any, train: Tensors, next_valid: NextTensors) -> Tensors:
-        if not self.inputs:
+        if not self.inputs or not all(_same(ask(), then) for ask, then in self.asked):
+            self.replay, self.result = None, ()  # before anything is computed: a recording holds a step's memory
             return self._first(state, train, next_valid)
         batches = [train, *(next_valid() for _ in self.inputs[1:])]
         if _shapes(batches) != _shapes(self.inputs):
@@ -75,9 +94,14 @@ class Captured:
             batches.append(next_valid())
             return batches[-1]
 
-        with warnings.catch_warnings():  # of an optimiser made for recording, that this step is not recorded
-            warnings.filterwarnings("ignore", message=".*capturable=True")
-            result = self.warm_up(lambda: self.step(state, train, fetch))
+        self.asked = []
+        _listening.append(self.asked)
+        try:
+            with warnings.catch_warnings():  # of an optimiser made for recording, that this step is not recorded
+                warnings.filterwarnings("ignore", message=".*capturable=True")
+                result = self.warm_up(lambda: self.step(state, train, fetch))
+        finally:
+            _listening.clear()
         self.inputs = [tuple(torch.clone(tensor) for tensor in batch) for batch in batches]
         return result
 

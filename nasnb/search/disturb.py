@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nasnb.device.cuda_graph import decided
 from nasnb.search.state import SearchState
 from nasnb.search.steps import Disturb
 
@@ -23,7 +24,7 @@ def gaussian_noise(eps_start: float = 0.03, eps_end: float = 0.3) -> Disturb:
 
 def _noise(draw: Callable[[Tensor], Tensor], eps_start: float, eps_end: float) -> Disturb:
     def disturb(state: SearchState, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        grown = min(1.0, state.stage_epoch / state.config.epochs)
+        grown = decided(lambda: min(1.0, state.stage_epoch / state.config.epochs))
         eps = eps_start + (eps_end - eps_start) * grown
         groups = {group: state.relaxation.open(group) for group in state.relaxation.alpha}
         noisy = {g: back_to_simplex(weights[g] + eps * draw(weights[g]), open) for g, open in groups.items()}

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig
 from nasnb.data import Data, n_batches
-from nasnb.device.cuda_graph import captured
+from nasnb.device.cuda_graph import captured, decided
 from nasnb.device.precision import computing
 from nasnb.evaluation import Score, evaluate, statistics
 from nasnb.randomness import reseed, seeded
 from nasnb.schedules import learning_rate
 from nasnb.search.phase import Phase
 from nasnb.search.state import Batch, SearchState, begin
+from nasnb.search.steps import Step
 from nasnb.supernet.memory import explained
 
 CHECK_EVERY = 25  # steps between looks at the loss: a look waits for the device
@@ -86,12 +88,13 @@ def run_phase(phase: Phase, state: SearchState, *, on_step: OnStep = None) -> It
     if state.stage_epoch == phase.start and state.step == 0 and phase.hook is not None:
         with _randomness(state, "hook"):
             phase.hook(state)
+    step = captured(_told(phase.step), state)
     while state.stage_epoch < phase.end:
         started = time.perf_counter()
         with _randomness(state, "search"), computing(state.config.precision), explained(state, state.weights):
-            _train_epoch(phase, state, on_step)
+            _train_epoch(phase, step, state, on_step)
             train, valid = state.tally.score(), validate(state)
-        lr, state.epoch, state.step = state.lr, state.epoch + 1, 0
+        lr, state.epoch, state.step = float(state.lr), state.epoch + 1, 0
         state.tally.sums.zero_()
         if phase.hook is not None:
             with _randomness(state, "hook"):
@@ -99,6 +102,22 @@ def run_phase(phase: Phase, state: SearchState, *, on_step: OnStep = None) -> It
         weights = {name: w.cpu().numpy().copy() for name, w in state.weights().items() if _is_of_group(name)}
         genotype, seconds = state.method.genotype(state), time.perf_counter() - started
         yield Epoch(state.epoch, train, valid, lr, seconds, weights, genotype, state, phase.name)
+
+
+def _told(step: Step) -> Step:
+    """The step, which tells what it finds decided: hooks may decide otherwise between epochs."""
+
+    def run(state: SearchState, train: Batch, next_valid: Callable[[], Batch]) -> tuple[Tensor, Tensor]:
+        for ask in (
+            lambda: state.weight_optimizer,
+            lambda: state.batch_size,
+            lambda: state.relaxation.is_open(),
+            lambda: state.extra.get("cell_weights"),
+        ):
+            decided(ask)
+        return step(state, train, next_valid)
+
+    return run
 
 
 def _randomness(state: SearchState, purpose: str):
@@ -109,12 +128,10 @@ def _is_of_group(name: str) -> bool:
     return "/" not in name or name.endswith("/edges")
 
 
-def _train_epoch(phase: Phase, state: SearchState, on_step: OnStep) -> None:
-    for group in state.weight_optimizer.param_groups:
-        group["lr"] = phase.lr(state.stage_epoch)
+def _train_epoch(phase: Phase, step: Step, state: SearchState, on_step: OnStep) -> None:
+    state.set_lr(phase.lr(state.stage_epoch))
     state.net.train()
     next_valid = _cycle(state)
-    step = captured(phase.step, state)
     for train in state.batches(state.train, "train", state.epoch, start=state.step):
         reseed(state.config.seed, "step", state.epoch, state.step)
         loss, logits = step(state, train, next_valid)

@@ -16,6 +16,7 @@ from nasnb.config import SearchConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches, split
 from nasnb.device.distributed import check_shares, share
 from nasnb.device.precision import autocast
+from nasnb.device.sgd import ReplayedSGD
 from nasnb.evaluation import Tally
 from nasnb.randomness import seeded
 from nasnb.supernet.network import Weights
@@ -63,9 +64,17 @@ class SearchState:
         return n_batches(len(self.train), self.batch_size)
 
     @property
-    def lr(self) -> float:
-        """The current learning rate of the weights."""
+    def lr(self) -> float | Tensor:
+        """The current learning rate of the weights; on a GPU that replays steps a tensor, which replays read."""
         return self.weight_optimizer.param_groups[0]["lr"]
+
+    def set_lr(self, value: float) -> None:
+        """For the steps to come, replayed ones included."""
+        for group in self.weight_optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
 
     def autocast(self) -> AbstractContextManager:
         """The config's precision, for a `with`."""
@@ -137,7 +146,7 @@ class SearchState:
             self.advance(scores)
         self.net.load_state_dict(saved["net"])
         self.relaxation.load_state_dict(saved["relaxation"])
-        self.weight_optimizer.load_state_dict(saved["weight_optimizer"])
+        self.weight_optimizer.load_state_dict(_for_graphs(saved["weight_optimizer"], self.weight_optimizer))
         if self.alpha_optimizer is not None:
             self.alpha_optimizer.load_state_dict(_for_graphs(saved["alpha_optimizer"], self.alpha_optimizer))
         self.epoch, self.step = int(saved["epoch"]), int(saved["step"])
@@ -163,12 +172,9 @@ class SearchState:
 
 
 def _for_graphs(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """A saved optimiser that counts its steps where this one does: on the host, or on the device for a graph."""
-    groups = [
-        g | {"capturable": own["capturable"]}
-        for g, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)
-    ]
-    return saved | {"param_groups": groups}
+    """A saved optimiser with the settings of this one, which may keep rate and step count on the device."""
+    pairs = zip(saved["param_groups"], optimizer.param_groups, strict=True)
+    return saved | {"param_groups": [own | {"params": group["params"]} for group, own in pairs]}
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
@@ -222,8 +228,12 @@ def parts(images: Split, config: SearchConfig) -> tuple[Split, Split]:
 
 
 def sgd(net: nn.Module, config: SearchConfig) -> torch.optim.Optimizer:
-    """The weights' optimiser."""
-    return torch.optim.SGD(net.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    """The weights' optimiser. Where steps are replayed, its learning rate is on the device, for replays to read."""
+    like = next(net.parameters())
+    how = {"momentum": config.momentum, "weight_decay": config.weight_decay}
+    if config.capture and like.is_cuda:
+        return ReplayedSGD(net.parameters(), like.new_tensor(config.lr), **how)
+    return torch.optim.SGD(net.parameters(), config.lr, **how)
 
 
 def adam(relaxation: Relaxation, config: SearchConfig) -> torch.optim.Optimizer | None:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasnb.device.cuda_graph import decided
 from nasnb.device.distributed import average_gradients, averaged
 from nasnb.search.state import Batch, SearchState
 
@@ -27,7 +28,8 @@ def bilevel(*, order: int = 1, warmup: int = 0, exact: bool = False, disturb: Di
         raise ValueError(f"order={order}: bilevel search is of first (1) or second order (2)")
 
     def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Tensor, Tensor]:
-        if state.stage_epoch >= warmup * state.config.pace and state.alpha_optimizer is not None:
+        learns = decided(lambda: state.stage_epoch >= warmup * state.config.pace)
+        if learns and state.alpha_optimizer is not None:
             gradient = alpha_gradient if order == 1 else exact_unrolled_gradient if exact else unrolled_gradient
             update_alpha(state, gradient(state, train, next_valid()))
         weights = state.weights()
