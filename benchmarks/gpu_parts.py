@@ -60,8 +60,16 @@ def equal(name: str, device: torch.device, toy: bool) -> Iterator[Row]:
     torch.backends.cudnn.deterministic = True
     method, data = EQUAL[name], load("fashion-sample").resized(16).to(device)
     cells = 1 if "bench201" in name else 3
-    config = replace(method.config, epochs=2, batch_size=64, train_images=200 if toy else 1280, cells=cells, pace=0.05,
-                     channels=8 if toy else 16, second_stage_cells=None)  # fmt: skip
+    config = replace(
+        method.config,
+        epochs=2,
+        batch_size=64,
+        train_images=200 if toy else 1280,
+        cells=cells,
+        pace=0.05,
+        channels=8 if toy else 16,
+        second_stage_cells=None,
+    )
     runs = {}
     for variant, capture in (("eager", False), ("captured", True), ("again", False)):
         with warnings.catch_warnings(record=True) as told:
@@ -214,8 +222,10 @@ def many(n: int, capture: bool, device: torch.device, toy: bool) -> Iterator[Row
     context = multiprocessing.get_context("spawn")
     n = 2 if toy else n
     start, answers = context.Barrier(n), context.Queue()
-    workers = [context.Process(target=_one_of_many, args=(seed, str(device), toy, capture, start, answers))
-               for seed in range(n)]  # fmt: skip
+    workers = [
+        context.Process(target=_one_of_many, args=(seed, str(device), toy, capture, start, answers))
+        for seed in range(n)
+    ]
     for worker in workers:
         worker.start()
     epochs = [answers.get() for _ in workers]
@@ -229,8 +239,15 @@ def many(n: int, capture: bool, device: torch.device, toy: bool) -> Iterator[Row
 def _one_of_many(seed: int, device: str, toy: bool, capture: bool, start, answers) -> None:
     torch.set_num_threads(1)
     data = load("fashion-sample").resized(16).to(device)
-    config = replace(_IN_BENCH201.config, channels=4 if toy else 16, cells=1, epochs=2 if toy else 8, seed=seed,
-                     capture=capture, train_images=256 if toy else None)  # fmt: skip
+    config = replace(
+        _IN_BENCH201.config,
+        channels=4 if toy else 16,
+        cells=1,
+        epochs=2 if toy else 8,
+        seed=seed,
+        capture=capture,
+        train_images=256 if toy else None,
+    )
     running = search(_IN_BENCH201, data, config)
     next(running)
     start.wait()

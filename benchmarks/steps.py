@@ -57,9 +57,15 @@ VARIANTS = {
 
 def step_of(method: Method, size: Size, variant: Variant, device: torch.device) -> Callable[[], None]:
     """A function that takes one step, past every warm-up, on random images."""
-    config = replace(method.config, batch_size=size.batch, channels=size.channels, cells=size.cells,
-                     precision=variant.precision, second_stage_cells=None,
-                     capture=variant.captured)  # fmt: skip
+    config = replace(
+        method.config,
+        batch_size=size.batch,
+        channels=size.channels,
+        cells=size.cells,
+        precision=variant.precision,
+        second_stage_cells=None,
+        capture=variant.captured,
+    )
     images = torch.randn(size.batch, 3, size.pixels, size.pixels, device=device)
     batch = images.contiguous(memory_format=variant.memory_format), torch.arange(size.batch, device=device) % 10
     if not variant.ours:

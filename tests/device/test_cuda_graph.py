@@ -113,8 +113,11 @@ def ends(method, config):
 
 def test_what_is_decided_otherwise_is_recorded_anew():
     rate, recorder = [1.0], Recorder()
-    step = Captured(lambda state, train, _: (decided(lambda: rate[0]) * train[0],) * 2,
-                    warm_up=lambda compute: compute(), record=recorder)  # fmt: skip
+    step = Captured(
+        lambda state, train, _: (decided(lambda: rate[0]) * train[0],) * 2,
+        warm_up=lambda compute: compute(),
+        record=recorder,
+    )
     answers = []
     for rate[0] in (1.0, 1.0, 1.0, 3.0, 3.0, 3.0):
         answers.append(step(None, (torch.ones(1),), None)[0].item())
