@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import secrets
 import zipfile
 import zlib
 from collections import Counter
@@ -183,10 +185,14 @@ def _read_cache(path: Path, key: str) -> list[Tensor] | None:
 
 
 def _write_cache(path: Path, key: str, images: Sequence[Tensor]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # another machine may write its own just now
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             np.savez(file, key=np.array(key), train=images[0].numpy(), test=images[1].numpy())
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
-    except OSError:  # a read-only or full disk: do without
-        part.unlink(missing_ok=True)
+    except OSError as error:  # a read-only or full disk: do without
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        announce(f"{path} cannot be written ({error.strerror}): the images are decoded anew each time")

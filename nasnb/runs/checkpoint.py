@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import io
 import re
 import warnings
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nasnb.runs.files import write_whole
+from nasnb.runs.files import checksum, listing, read_whole, set_aside, write_whole
 
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)-([0-9a-f]{16})\.pt")
@@ -25,39 +25,55 @@ def save(folder: Path, content: dict[str, Any], *, epoch: int, step: int) -> Pat
     buffer = io.BytesIO()
     torch.save(content, buffer)
     data = buffer.getvalue()
-    path = folder / f"checkpoint-{epoch:05d}-{step:06d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
+    path = folder / f"checkpoint-{epoch:05d}-{step:06d}-{checksum(data)}.pt"
     write_whole(path, data)
-    # what claims to be from as late or later was passed over as damaged when this session began
     before = [other for other in newest_first(folder) if _place_of(other) < (epoch, step)]
-    for other in newest_first(folder):
-        if other not in (path, *before[: KEPT - 1]):
-            other.unlink(missing_ok=True)
+    for other in before[KEPT - 1 :]:
+        with contextlib.suppress(OSError):  # one too many does no harm
+            other.unlink()
     return path
 
 
-def load_checkpoint(folder: Path, *, name: str, device: torch.device) -> dict[str, Any] | None:
-    """The newest whole checkpoint of the run `name`, or None; warns of every damaged one that it passes over.
+def load_checkpoint(folder: Path, *, name: str, device: torch.device, mend: bool = False) -> dict[str, Any] | None:
+    """The newest whole checkpoint of the run `name`, or None. What was on the CPU stays there, the rest to `device`.
 
-    What was saved from a graphics card comes to `device`; what was on the CPU stays there.
+    Passes over, with a warning, only what is surely no checkpoint of this run: a wrong checksum, another run's name.
+    To `mend` (only under the folder's lock) renames those. Raises OSError for one that cannot be read now, and
+    RuntimeError for one that is whole and cannot be loaded here: nothing is touched then.
     """
     for path in newest_first(folder):
-        try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest()[:16] != _NAME.fullmatch(path.name)[3]:
-                raise ValueError("its checksum is wrong")
-            content = torch.load(io.BytesIO(data), map_location=_to(device), weights_only=True)
-            if content["name"] != name:
-                raise ValueError(f"it belongs to {content['name']}")
-        except Exception as error:
-            warnings.warn(f"{path.name} in {folder.name} is passed over: {error}", stacklevel=2)
+        data = read_whole(path)
+        if data is None:  # its owner has just dropped it for a newer one
+            continue
+        why = "has a wrong checksum"
+        if checksum(data) == _NAME.fullmatch(path.name)[3]:
+            content = _loaded(data, path, device)
+            if content["name"] == name:
+                return content
+            why = f"belongs to {content['name']}"
+        if mend:
+            set_aside(path, why)
         else:
-            return content
+            warnings.warn(f"{path.name} in {folder.name} {why}: it is passed over", stacklevel=2)
     return None
+
+
+def _loaded(data: bytes, path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        content = torch.load(io.BytesIO(data), map_location=_to(device), weights_only=True)
+        return {entry: content[entry] for entry in ("name", "state", "history", "seconds", "epoch_seconds")}
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise RuntimeError(
+            f"{path} is whole, but cannot be loaded here ({type(error).__name__}: {error}); nothing was changed: use "
+            "the versions of torch and nasnb that stand in record.json beside it, or another runs_dir to begin anew"
+        ) from error
 
 
 def newest_first(folder: Path) -> list[Path]:
     """Checkpoints by epoch and step."""
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_place_of, reverse=True)
+    return sorted((path for path in listing(folder) if _NAME.fullmatch(path.name)), key=_place_of, reverse=True)
 
 
 def _place_of(path: Path) -> tuple[int, int]:

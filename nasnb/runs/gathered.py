@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from nasnb.runs.files import read_json, runs_folder
+from nasnb.runs.files import each_readable, read_json, runs_folder
 from nasnb.runs.identity import digest
-from nasnb.runs.result import accuracy
-from nasnb.runs.table import read_record
+from nasnb.runs.result import accuracy, read_files
+from nasnb.runs.table import read_record, run_folders
 
 COLUMNS = ("what", "method", "dataset", "epochs", "metric", "n", "mean", "sd", "best", "protocol")
 SUPERNET, ERROR = "accuracy_percent", "error_percent"
@@ -48,9 +47,9 @@ def gather(runs_dir: str | Path) -> pd.DataFrame:
     - "searches, retrained": over the searches of one kind, each one's mean over its retrainings: the noise of search;
     - "picked, retrained": the retrainings of the search with the most accurate supernet, which needs no test images.
 
-    `sd` is that of a sample, NaN for n = 1; `best` is the best of n, which flatters more the larger n.
+    A run that cannot be read is skipped with a warning that names it. `sd` is that of a sample, NaN for n = 1; `best` is the best of n, which flatters more the larger n.
     """
-    runs = list(_finished(runs_folder(runs_dir)))
+    runs = list(each_readable(run_folders(runs_folder(runs_dir)), _finished))
     searches = _grouped([run for run in runs if run.record["kind"] == "search"], lambda run: run.experiment)
     trainings = _grouped([run for run in runs if run.record["kind"] == "train"], lambda run: run.experiment)
     lines = [_of_searches(group) for group in searches]
@@ -62,15 +61,14 @@ def gather(runs_dir: str | Path) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _finished(folder: Path) -> Iterator[_Run]:
-    for path in sorted(folder.glob("*/identity.json")):
-        try:
-            record, identity = read_record(path.parent), read_json(path)
-        except (ValueError, OSError) as error:
-            warnings.warn(f"{path.parent.name} is skipped: {error}", stacklevel=3)
-            continue
-        if record["state"] == "finished" and record["kind"] in ("search", "train"):
-            yield _Run(record, identity, _architecture(path.parent, record, identity))
+def _finished(folder: Path) -> _Run | None:
+    record = read_record(folder)
+    if record["state"] != "finished" or record["kind"] not in ("search", "train"):
+        return None
+    if record.get("files"):
+        read_files(folder, record)  # raises if one of them is not what was computed
+    identity = read_json(folder / "identity.json")
+    return _Run(record, identity, _architecture(folder, record, identity))
 
 
 def _architecture(folder: Path, record: Mapping[str, Any], identity: Mapping[str, Any]) -> str | None:

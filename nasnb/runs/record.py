@@ -52,6 +52,7 @@ SCHEMA: Mapping[str, str] = {
     "peak_memory_bytes": "most memory held: on the graphics card, else of the process; null if unknown",
     "metrics": "the last line of history.csv: losses, accuracies in percent",
     "genotype": "the final architecture in the notation of the papers; null if the run ends in none",
+    "files": "of a finished run: the checksum of each file of results beside this one",
 }
 
 
@@ -82,6 +83,17 @@ def new_record(name: str, identity: Mapping[str, Any], device: torch.device) -> 
         "metrics": {},
     }
     return {entry: known.get(entry) for entry in SCHEMA}
+
+
+def is_record(value: Any) -> bool:
+    """Whether this is a record as `new_record` makes it; `files` was added later."""
+    return (
+        isinstance(value, dict)
+        and value.get("schema") == SCHEMA_VERSION
+        and all(entry in value for entry in SCHEMA if entry != "files")
+        and isinstance(value["metrics"], dict)
+        and isinstance(value["resumed"], int)
+    )
 
 
 def environment(device: torch.device) -> dict[str, Any]:

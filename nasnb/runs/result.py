@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import pandas as pd
 import torch
 
 from nasnb.architecture import Genotype
-from nasnb.runs.files import read_arrays, read_json, write_arrays, write_json, write_whole
+from nasnb.runs.files import as_arrays, as_json, checksum, from_arrays, read_json, read_whole
 
 
 class Finished(NamedTuple):
@@ -54,7 +55,10 @@ class Result:
         return self.genotypes[-1]
 
     def state(self) -> Any:
-        """The live state at the end, with the trained network, from the last checkpoint; a new copy each time."""
+        """The live state at the end, with the trained network, from the last checkpoint; a new copy each time.
+
+        If the last checkpoint is damaged, what follows the newest whole one is computed again.
+        """
         return self.rebuild()
 
 
@@ -97,11 +101,13 @@ class History:
         """The last one, in the notation of the papers."""
         return Genotype.from_json(self.genotypes[-1]).notation() if self.genotypes else None
 
-    def write(self, folder: Path) -> None:
-        """history.csv, weights.npz and genotypes.json."""
-        write_whole(folder / "history.csv", self.table().to_csv(index=False).encode())
-        write_arrays(folder / "weights.npz", self.stacked())
-        write_json(folder / "genotypes.json", [json.loads(genotype) for genotype in self.genotypes])
+    def files(self) -> dict[str, bytes]:
+        """What stands beside the record, by name."""
+        return {
+            "history.csv": self.table().to_csv(index=False).encode(),
+            "weights.npz": as_arrays(self.stacked()),
+            "genotypes.json": as_json([json.loads(genotype) for genotype in self.genotypes]),
+        }
 
     def table(self) -> pd.DataFrame:
         """A line per epoch."""
@@ -131,18 +137,36 @@ def accuracy(row: Mapping[str, float]) -> float:
     return row.get("train_accuracy", math.nan) if math.isnan(valid) else valid
 
 
-def read_result(folder: Path, rebuild: Callable[[], Any]) -> Result:
-    """Raises ValueError or OSError naming the file that is missing or damaged."""
-    table = _read_table(folder / "history.csv")
-    genotypes = [Genotype.from_json(json.dumps(value)) for value in read_json(folder / "genotypes.json")]
+class Damaged(ValueError):
+    """A file of results is missing, or is not what the record says was computed."""
+
+
+def read_files(folder: Path, record: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of results of a finished run. Raises Damaged naming one that is not as recorded, OSError if one cannot
+    be read.
+    """
+    if not isinstance(record.get("files"), dict):  # as earlier versions wrote it
+        raise Damaged(f"record.json of {folder.name} tells no checksums")
+    found = {name: read_whole(folder / name) for name in record["files"]}
+    for name, content in found.items():
+        if content is None or checksum(content) != record["files"][name]:
+            raise Damaged(f"{name} of {folder.name} is {'missing' if content is None else 'damaged'}")
+    return found
+
+
+def read_result(folder: Path, rebuild: Callable[[int], Any]) -> Result:
+    """`rebuild(epoch)` makes the state at the end. Raises ValueError or OSError naming a file that is not whole."""
     record = read_json(folder / "record.json")
-    return Result(table, read_arrays(folder / "weights.npz"), genotypes, record, folder, rebuild)
+    found = read_files(folder, record)
+    genotypes = [Genotype.from_json(json.dumps(value)) for value in json.loads(found["genotypes.json"])]
+    weights = from_arrays(found["weights.npz"])
+    return Result(_table(found["history.csv"]), weights, genotypes, record, folder, lambda: rebuild(record["epoch"]))
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _table(content: bytes) -> pd.DataFrame:
     """As it was written, to the last bit: readers of CSV files round."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return pd.DataFrame([{name: _value(text) for name, text in line.items()} for line in csv.DictReader(file)])
+    lines = csv.DictReader(io.StringIO(content.decode(), newline=""))
+    return pd.DataFrame([{name: _value(text) for name, text in line.items()} for line in lines])
 
 
 def _value(text: str) -> int | float | str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nasnb.config import SearchConfig, TrainConfig, to_dict
-from nasnb.device.distributed import any_says, first_says, rank
+from nasnb.device.distributed import any_says, first_says, n_processes, rank
 from nasnb.runs import checkpoint
-from nasnb.runs.files import locked, read_json, runs_folder
+from nasnb.runs.estimate import NotComputed, foresight
+from nasnb.runs.files import read_whole, runs_folder, set_aside
 from nasnb.runs.identity import describe, folder_name
+from nasnb.runs.locks import locked
 from nasnb.runs.progress import say
-from nasnb.runs.record import commit, version
-from nasnb.runs.result import Result, read_result
+from nasnb.runs.record import commit, is_record, version
+from nasnb.runs.result import Damaged, Result, read_files, read_result
 from nasnb.runs.session import SAVE_EVERY, Session, Task, restore
 from nasnb.runs.signals import Pending, held_back
 
@@ -55,22 +59,43 @@ class Run:
                 if not first_says(self.is_finished()):  # another process may have ended it just now
                     Session(self, task, state, pending=pending, save_every=save_every).work()
             first_says(None)  # the folder is whole
-        return read_result(self.folder, lambda: self._rebuild(task))
+        return read_result(self.folder, lambda epoch: self._rebuild(task, epoch))
 
     def is_finished(self) -> bool:
-        """Whether nothing is left to compute."""
+        """Whether nothing is left to do, and all files of results are as the record says. Raises OSError if one of
+        them is there and cannot be read.
+        """
         record = self.read_record()
-        return record is not None and record["state"] == "finished"
+        if record is None or record["state"] != "finished":
+            return False
+        try:
+            read_files(self.folder, record)
+        except Damaged as error:
+            warnings.warn(f"{error}: made again from the last checkpoint", stacklevel=2)
+            return False
+        return True
 
-    def read_record(self) -> dict[str, Any] | None:
-        """None before the first start. Raises ValueError for a record that is damaged or of another run."""
+    def read_record(self, *, mend: bool = False) -> dict[str, Any] | None:
+        """None before the first start, and with a warning for a record that is damaged or of another run.
+
+        To `mend` (only under the folder's lock) sets that one aside. Raises OSError for one that cannot be read now.
+        """
         path = self.folder / "record.json"
-        if not path.exists():
+        content = read_whole(path)
+        if content is None:
             return None
-        record = read_json(path)
-        if not isinstance(record, dict) or record.get("name") != self.name:
-            raise ValueError(f"{path} is no record of {self.name}: remove the folder and run again")
-        return record
+        try:
+            record = json.loads(content)
+        except ValueError:
+            record = None
+        if is_record(record) and record["name"] == self.name:
+            return record
+        why = "belongs to another run" if is_record(record) else "is damaged"
+        if mend:
+            set_aside(path, why)
+        else:
+            warnings.warn(f"record.json of {self.name} {why}: made again from the last checkpoint", stacklevel=3)
+        return None
 
     def _made_elsewhere(self) -> str:
         then, here = self.read_record()["commit"], commit(Path(__file__).parent)["commit"]
@@ -89,12 +114,22 @@ class Run:
                     pass
         first_says(None)
 
-    def _rebuild(self, task: Task) -> Any:
+    def _rebuild(self, task: Task, epoch: int) -> Any:
+        """The state after so many epochs, which is the end: loaded, and what is missing of it computed."""
         saved = checkpoint.load_checkpoint(self.folder, name=self.name, device=self.device)
-        if saved is None:
-            raise FileNotFoundError(f"{self.folder} has no whole checkpoint: remove the folder and run again")
         state = task.begin()
-        restore(state, saved, self.folder)
+        found = len(saved["history"]["rows"]) if saved else 0
+        if saved and found >= epoch:
+            restore(state, saved, self.folder)
+            return state
+        missing = f"{self.name}: the newest whole checkpoint is of epoch {found} of {epoch}"
+        if n_processes() > 1:
+            raise RuntimeError(f"{missing}: run it in one process once, which computes the rest")
+        if foresight() is not None:
+            raise NotComputed(missing)
+        say(f"{missing}; the rest is computed again")
+        with locked(self.folder), held_back() as pending:
+            Session(self, task, state, pending=pending, save_every=SAVE_EVERY).work()
         return state
 
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from nasnb.device.distributed import any_says, first_says, n_processes
 from nasnb.runs import checkpoint
-from nasnb.runs.files import sweep, write_json
-from nasnb.runs.progress import Progress, duration, size
+from nasnb.runs.files import as_json, checksum, clear_leftovers, write_json, write_whole
+from nasnb.runs.progress import Progress, duration, say, size
 from nasnb.runs.record import environment, new_record, now, peak_memory
 from nasnb.runs.result import Finished, History, accuracy
 from nasnb.runs.signals import Pending
@@ -41,8 +41,8 @@ class Session:
 
     def __init__(self, run: Any, task: Task, state: Any, *, pending: Pending, save_every: float):
         self.run, self.task, self.state, self.pending, self.save_every = run, task, state, pending, save_every
-        sweep(run.folder)
-        saved = checkpoint.load_checkpoint(run.folder, name=run.name, device=run.device)
+        clear_leftovers(run.folder)
+        saved = checkpoint.load_checkpoint(run.folder, name=run.name, device=run.device, mend=True)
         first_says(None)  # the others may read the checkpoint now
         self.history = restore(state, saved, run.folder) if saved else History.empty()
         self.record = self._first_record(resumed=saved is not None)
@@ -57,12 +57,14 @@ class Session:
 
     def _first_record(self, *, resumed: bool) -> dict[str, Any]:
         run = self.run
-        old = run.read_record() if resumed else None
         record = {**new_record(run.name, run.identity, run.device), "epochs": self.task.n_epochs}
-        if old is not None:
-            record = {**old, **environment(run.device), "resumed": old["resumed"] + 1}
+        old = run.read_record(mend=True)
+        if resumed and old is not None:
+            record |= old
+            if len(self.history.rows) < self.task.n_epochs:  # else nothing is computed here
+                record |= {**environment(run.device), "resumed": old["resumed"] + 1}
         write_json(run.folder / "identity.json", run.identity)
-        return {**record, "state": "running", "error": None, "ended": None}
+        return {**record, "state": "running", "error": None, "ended": None, "files": None}
 
     def work(self) -> None:
         """Compute to the end. Whatever stops it, the record says so."""
@@ -73,8 +75,7 @@ class Session:
             for epoch in self.task.epochs(self.state, self._after_step):
                 self._after_epoch(epoch)
             self._save()
-            self.history.write(self.run.folder)
-            self._write_record(state="finished", ended=now())
+            self._write_record(state="finished", ended=now(), files=self._write_files())
             self.progress.end(self._last_word())
         except BaseException as error:
             self._stop(error)
@@ -84,8 +85,7 @@ class Session:
         self.progress.advance()
         time_ = time.monotonic()
         if any_says(self.pending.signal is not None):
-            self._save()
-            raise KeyboardInterrupt
+            self._save_and_stop()
         if time_ - self.saved_at >= self.save_every:
             self._save()
         if time_ - self.recorded_at >= RECORD_EVERY:
@@ -99,7 +99,7 @@ class Session:
         self.progress.epoch(epoch=len(self.history.rows), accuracy=accuracy(epoch.row), steps_left=left)
         if ended - self.saved_at >= WORTH * self.saving:
             self._save()
-        self.history.write(self.run.folder)
+        self._write_files()
         self._write_record()
         self.epoch_started = time.monotonic()
 
@@ -117,6 +117,22 @@ class Session:
         checkpoint.save(self.run.folder, content, epoch=self.state.epoch, step=self.state.step)
         self.saved_place, self.saved_at = self._place(), time.monotonic()
         self.saving = self.saved_at - began
+
+    def _save_and_stop(self) -> NoReturn:
+        stop = KeyboardInterrupt()
+        try:
+            self._save()
+        except OSError as unsaved:  # it must not hide that somebody wants an end
+            stop.add_note(f"not saved: {unsaved}")
+            say(f"not saved: {unsaved}")
+        raise stop
+
+    def _write_files(self) -> dict[str, str]:
+        """All that can be read without the checkpoint; returns the checksums."""
+        files = {"identity.json": as_json(self.run.identity), **self.history.files()}
+        for name, content in files.items():
+            write_whole(self.run.folder / name, content)
+        return {name: checksum(content) for name, content in files.items()}
 
     def _place(self) -> tuple[int, int]:
         return self.state.epoch, self.state.step
@@ -141,14 +157,14 @@ class Session:
         self.recorded_at = time.monotonic()
 
     def _stop(self, error: BaseException) -> None:
+        """Whatever goes wrong here must not hide what went wrong first."""
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        kept = checkpoint.newest_first(self.run.folder)
-        how = "goes on from its last checkpoint" if kept else "begins anew"
-        self.progress.end(f"{self.run.name}: stopped in epoch {len(self.history.rows) + 1}; run again, it {how}")
         try:
+            how = "goes on from its last checkpoint" if checkpoint.newest_first(self.run.folder) else "begins anew"
+            self.progress.end(f"{self.run.name}: stopped in epoch {len(self.history.rows) + 1}; run again, it {how}")
             self._write_record(state="interrupted" if interrupted else "failed", ended=now(),
                                error=None if interrupted else f"{type(error).__name__}: {error}")
-        except OSError as unwritten:  # it must not hide what went wrong first
+        except OSError as unwritten:
             error.add_note(str(unwritten))
 
     def _last_word(self) -> str:
@@ -163,5 +179,7 @@ def restore(state: Any, saved: dict[str, Any], folder: Path) -> History:
         state.load_state_dict(saved["state"])
         return History.from_state_dict(saved["history"])
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise RuntimeError(f"the checkpoint in {folder} does not fit this code: remove the folder to begin anew, or go "
-                           f"back to the code that wrote it ({error})") from error
+        raise RuntimeError(
+            f"the checkpoint in {folder} does not fit this code ({error}); nothing was changed: go back to the code "
+            "that wrote it (its version and commit stand in record.json), or begin anew in another runs_dir"
+        ) from error

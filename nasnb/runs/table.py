@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from nasnb.config import nearest
-from nasnb.runs.files import is_locked, read_json, runs_folder
-from nasnb.runs.record import SCHEMA, SCHEMA_VERSION
+from nasnb.runs.files import each_readable, listing, read_json, runs_folder
+from nasnb.runs.locks import is_locked
+from nasnb.runs.record import SCHEMA, SCHEMA_VERSION, is_record
 from nasnb.runs.result import accuracy
 
 NUMBERS = ("seed", "epoch", "epochs", "seconds_left", "accuracy", "seconds")  # as floats: NaN where there is none
@@ -25,35 +26,46 @@ def find_runs(runs_dir: str | Path) -> pd.DataFrame:
     """One line per run, sorted by name. Broken and foreign folders are skipped with a warning that names them.
 
     A run whose process died counts as interrupted; `seconds_left` is NaN unless it is running.
+    Raises OSError if the folder itself cannot be read.
     """
-    lines = []
-    for folder in sorted(path for path in runs_folder(runs_dir).glob("*") if path.is_dir() and path.name != SWEEPS):
-        try:
-            lines.append(_line(read_record(folder), running=is_locked(folder)))
-        except (ValueError, OSError) as error:
-            warnings.warn(f"{folder.name} is skipped: {error}", stacklevel=2)
+    lines = each_readable(run_folders(runs_folder(runs_dir)), _line)
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
+
+
+def run_folders(runs_dir: Path) -> list[Path]:
+    """By name. Raises OSError if the folder of runs cannot be read."""
+    return [path for path in listing(runs_dir) if path.is_dir() and path.name != SWEEPS]
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of a run. Raises ValueError saying why a folder is no run that this version can read."""
-    if not (folder / "record.json").is_file():
-        raise ValueError("it holds no record.json")
-    record = read_json(folder / "record.json")
+    try:
+        record = read_json(folder / "record.json")
+    except FileNotFoundError:
+        raise ValueError("it holds no record.json") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA_VERSION:
         raise ValueError(f"its record.json has not the layout {SCHEMA_VERSION} of this version")
-    missing = [entry for entry in SCHEMA if entry not in record]
-    if missing:
-        raise ValueError(f"its record.json lacks {', '.join(missing)}")
+    missing = [entry for entry in SCHEMA if entry not in record and entry != "files"]
+    if missing or not is_record(record):
+        raise ValueError(f"its record.json lacks {', '.join(missing) or 'plain values'}")
     return record
 
 
-def _line(record: Mapping[str, Any], *, running: bool) -> dict[str, Any]:
-    running = running and record["state"] == "running"
+def _line(folder: Path) -> dict[str, Any]:
+    record = read_record(folder)
+    running = record["state"] == "running" and _is_alive(folder)
     state = "interrupted" if record["state"] == "running" and not running else record["state"]
     score = accuracy({name: value for name, value in record["metrics"].items() if value is not None})
     left = record["seconds_left"] if running else None
     return {**{name: record.get(name) for name in COLUMNS}, "state": state, "seconds_left": left, "accuracy": score}
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        return is_locked(folder)
+    except OSError as error:
+        warnings.warn(f"{folder.name}: whether it still runs cannot be told ({error.strerror})", stacklevel=4)
+        return True  # as its record says
 
 
 def compare(a: str, b: str, *, runs_dir: str | Path) -> pd.DataFrame:
@@ -68,7 +80,7 @@ def compare(a: str, b: str, *, runs_dir: str | Path) -> pd.DataFrame:
 
 
 def _one(name: str, folder: Path) -> Path:
-    names = sorted(path.parent.name for path in folder.glob("*/record.json"))
+    names = [path.name for path in run_folders(folder) if (path / "record.json").exists()]
     found = [name] if name in names else [known for known in names if known.startswith(name)]
     found = found or [known for known in names if known.endswith(name)]
     if not found:
@@ -82,8 +94,8 @@ def _whole(folder: Path) -> dict[str, Any]:
     """What determined the run, then its record without what says the same again or always differs."""
     record = read_record(folder)
     for entry in ("schema", "name", "config", "dataset", "checksum", "kind", "method", "seed", "epochs", "started",
-                  "ended", "seconds_left"):
-        record.pop(entry)
+                  "ended", "seconds_left", "files"):
+        record.pop(entry, None)
     return {**read_json(folder / "identity.json"), **record}
 
 

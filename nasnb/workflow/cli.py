@@ -263,7 +263,7 @@ def _runs(arguments: argparse.Namespace) -> int:
 
     with warnings.catch_warnings(record=True) as skipped:
         warnings.simplefilter("always")
-        table = find_runs(arguments.runs_dir)
+        table, failed = find_runs(arguments.runs_dir), failures(arguments.runs_dir)
     for warning in skipped:
         _tell(warning.message)
     if table.empty:
@@ -272,7 +272,7 @@ def _runs(arguments: argparse.Namespace) -> int:
         print(runs_shown(table).to_string(index=False))
     for name, error in table.loc[table["error"].notna(), ["name", "error"]].itertuples(index=False):
         print(f"{name} failed: {error}")
-    for name, error in failures(arguments.runs_dir):
+    for name, error in failed:
         print(f"{name} failed: {error}")
     return 0
 

@@ -16,7 +16,8 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from nasnb.runs.files import PATIENCE
+from nasnb.runs.files import unwritable
+from nasnb.runs.locks import PATIENCE
 from nasnb.runs.progress import WIDTH, duration
 from nasnb.workflow.execute import Stopped
 
@@ -87,9 +88,12 @@ def run_all(rows: Sequence[T], command: Sequence[str], *, workers: int, tell: Ca
 
 def _share(log: Path) -> float:
     """Of the cells that are done, as the end of a process's log says."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 500))
-        found = CELLS.findall(file.read())
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 500))
+            found = CELLS.findall(file.read())
+    except OSError:  # a bar is not worth a row
+        return 0.0
     return int(found[-1][0]) / int(found[-1][1]) if found else 0.0
 
 
@@ -140,7 +144,10 @@ class _Board:
                 self.tell(f"{row.name}: left out, since it needs a row that failed")
             elif len(self.running) < self.workers and self.finished.issuperset(row.needs):
                 self.waiting.remove(row)
-                self.running[self._process(row)] = row, time.monotonic()
+                try:
+                    self.running[self._process(row)] = row, time.monotonic()
+                except OSError as error:
+                    self._fail(row, f"could not be started: {unwritable(error, row.log)}")
 
     def _process(self, row: Executable) -> subprocess.Popen:
         row.log.parent.mkdir(parents=True, exist_ok=True)
@@ -159,13 +166,24 @@ class _Board:
         for process in [process for process in self.running if process.poll() is not None]:
             row, began = self.running.pop(process)
             process.stdin.close()
-            if row.is_finished():
+            if self._is_finished(row):
                 self.finished.add(row.name)
                 self.seconds.append(time.monotonic() - began)
                 self.tell(f"{row.name}: finished in {duration(self.seconds[-1])}; {self._left()}")
             elif not self.stopped:
                 self.failed.append(row)
                 self.tell(f"{row.name}: failed; {self._left()}")
+
+    def _is_finished(self, row: Executable) -> bool:
+        try:
+            return row.is_finished()
+        except OSError as error:  # the other rows go on
+            self.tell(f"{row.name}: {error}")
+            return False
+
+    def _fail(self, row: Executable, why: str) -> None:
+        self.failed.append(row)
+        self.tell(f"{row.name}: {why}")
 
     def _left(self) -> str:
         left = len(self.rows) - len(self.finished) - len(self.failed)

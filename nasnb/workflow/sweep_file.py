@@ -12,7 +12,7 @@ from typing import Any
 
 from nasnb import __version__
 from nasnb.config import nearest
-from nasnb.runs.files import runs_folder
+from nasnb.runs.files import read_json, runs_folder
 from nasnb.workflow.copies import word
 from nasnb.workflow.job import Job, job_of
 from nasnb.workflow.notebook import code_of, find_chapter
@@ -55,8 +55,12 @@ class Row:
         return self.folder / "log.txt"
 
     def is_finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.result.exists()
+        """Whether nothing is left to do. Raises OSError if that cannot be read now."""
+        try:
+            result = read_json(self.result)
+        except (FileNotFoundError, ValueError):  # a result that is not whole is none
+            return False
+        return isinstance(result, dict) and result.get("key") == self.key
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from nasnb.workflow.cli import main
 from nasnb.architecture import Genotype, Pick
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.runs import Finished, Run, Task, find_runs, gather
+from nasnb.workflow.cli import main
 
 
 def network(op: str) -> Genotype:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from subprocess import run
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import tiny_data
 
 from nasnb.config import SearchConfig, TrainConfig
-from nasnb.methods import METHODS, Method
 from nasnb.experiment import run_search, run_training
+from nasnb.methods import METHODS, Method
 from nasnb.runs import Result, Run, checkpoint, session
-from nasnb.search import begin
 from nasnb.spaces import SPACES
 from nasnb.spaces.cells import with_nodes
 
@@ -46,7 +44,9 @@ def tensors(value, path="") -> dict[str, torch.Tensor]:
 
 def differing(a: Result, b: Result) -> int:
     """Bits in which two results of one run differ: history (seconds aside), weights, and the whole final state."""
-    states = [tensors(checkpoint.load_checkpoint(r.folder, name=r.name, device=torch.device("cpu"))["state"]) for r in (a, b)]
+    states = [
+        tensors(checkpoint.load_checkpoint(r.folder, name=r.name, device=torch.device("cpu"))["state"]) for r in (a, b)
+    ]
     assert states[0].keys() == states[1].keys() and a.genotypes == b.genotypes
     assert a.history.columns.equals(b.history.columns) and a.weights.keys() == b.weights.keys()
     pairs = [(left.numpy(), states[1][name].numpy()) for name, left in states[0].items()]
@@ -119,55 +119,10 @@ def test_a_selection_goes_on_from_another_methods_search(data, tmp_path):
 
 # --- killed without warning -----------------------------------------------------------------------------------
 
-# This file is also a program: it imports torch once, then forks searches and kills them.
 
-
-def compute(runs_dir: Path) -> Result:
-    """A search that writes a checkpoint at every step."""
-    finish = Run.finish
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "finish", lambda self, task: finish(self, task, save_every=0.0))
-        return run_search(small("darts-1st"), tiny_data(), replace(CONFIG, epochs=4), runs_dir=runs_dir)
-
-
-def fork(runs_dir: Path) -> int:
-    """The process id of a child that computes."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            compute(runs_dir)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return pid
-
-
-def kill_at_random(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
-    """Kill a search so often, at random moments, and compare it with one left alone whenever it comes to its end."""
-    begin(small("darts-1st"), tiny_data(), CONFIG)  # torch imports much when the first optimiser is made
-    started = time.monotonic()
-    assert os.waitpid(fork(folder / "whole"), 0)[1] == 0
-    seconds, draw = time.monotonic() - started, random.Random(seed)
-    figures = {"kills": 0, "resumes": 0, "ends": 0, "bits": 0, "left": 0}
-    while figures["kills"] < kills or not figures["ends"]:
-        pid = fork(folder / "killed")
-        if figures["kills"] < kills:
-            time.sleep(draw.uniform(0.05, 0.4) * seconds)
-            os.kill(pid, signal.SIGKILL)
-        if os.waitpid(pid, 0)[1] == signal.SIGKILL:
-            figures["kills"] += 1
-            continue
-        whole, ended = compute(folder / "whole"), compute(folder / "killed")
-        figures["resumes"] += ended.record["resumed"]
-        figures["ends"] += 1
-        figures["bits"] += differing(whole, ended)
-        figures["left"] += sum(path.name.startswith(".") for path in ended.folder.iterdir())
-        shutil.rmtree(folder / "killed")
-    return figures
-
-
-def killed(folder: Path, kills: int) -> dict[str, int]:
-    program = [sys.executable, __file__, str(folder), str(kills)]
+def killed(folder: Path, *options: str) -> list[dict]:
+    """What the program kill_at_random.py counted, a line per method."""
+    program = [sys.executable, str(Path(__file__).with_name("kill_at_random.py")), str(folder), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = run(program, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -175,20 +130,16 @@ def killed(folder: Path, kills: int) -> dict[str, int]:
 
 
 def test_killed_at_random_moments(tmp_path):
-    figures = killed(tmp_path, kills=4)
-    assert figures["kills"] == 4 and figures["ends"] > 0 and figures["bits"] == figures["left"] == 0, figures
+    (figures,) = killed(tmp_path, "--methods", "darts-1st", "--kills", "4")
+    assert figures["kills"] == 4 and figures["ends"] > 0 and figures["bits"] == figures["leftovers"] == 0, figures
 
 
 @pytest.mark.slow
 def test_killed_at_very_many_random_moments(tmp_path):
-    figures = killed(tmp_path, kills=100)
-    print(figures)
-    assert figures["resumes"] > 0 and figures["bits"] == figures["left"] == 0, figures
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(json.dumps(kill_at_random(Path(sys.argv[1]), kills=int(sys.argv[2]), seed=0)))
+    figures = pd.DataFrame(killed(tmp_path, "--kills", "100"))
+    print(figures.to_string())
+    assert figures["kills"].sum() == 100 and set(figures["method"]) == set(METHODS)
+    assert figures["resumes"].sum() > 0 and figures["bits"].sum() == figures["leftovers"].sum() == 0
 
 
 def test_a_loss_that_is_no_number_leaves_the_state_of_before(tmp_path):

@@ -181,15 +181,15 @@ def test_an_attempt_whose_process_vanished_counts_as_killed(folder, quick):
 WORKER = """
 import json, signal, sys, time
 from pathlib import Path
-result, seed = json.loads(Path("rows.json").read_text())[sys.argv[1]]
+result, seed, text = json.loads(Path("rows.json").read_text())[sys.argv[1]]
 if Path("nearly").exists():
-    signal.signal(signal.SIGTERM, lambda *_: (Path(result).write_text("{}"), sys.exit()))
+    signal.signal(signal.SIGTERM, lambda *_: (Path(result).write_text(text), sys.exit()))
 Path(f"begun{seed}").touch()
 if seed == 1 and Path("broken").exists():
     sys.exit(1)
 while Path("wait").exists():
     time.sleep(0.02)
-Path(result).write_text("{}")
+Path(result).write_text(text)
 """
 COMMAND = [sys.executable, "-S", "worker.py"]
 STEPS = "steps:\n- {name: a, notebook: tiny, seeds: 3}\n- {name: b, notebook: other}"
@@ -199,7 +199,8 @@ STEPS = "steps:\n- {name: a, notebook: tiny, seeds: 3}\n- {name: b, notebook: ot
 def rows(folder) -> tuple:
     Path("worker.py").write_text(WORKER)
     rows = read(STEPS).rows
-    Path("rows.json").write_text(json.dumps({row.name: [str(row.result), row.values.get("seed")] for row in rows}))
+    rows_told = {row.name: [str(row.result), row.values.get("seed"), json.dumps({"key": row.key})] for row in rows}
+    Path("rows.json").write_text(json.dumps(rows_told))
     return rows
 
 
