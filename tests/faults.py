@@ -62,9 +62,17 @@ class Disk:
 
         return asked
 
-    def open(self, path: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None,
-             errors: str | None = None, newline: str | None = None, closefd: bool = True,
-             opener: Callable | None = None) -> Any:  # fmt: skip
+    def open(
+        self,
+        path: Any,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        closefd: bool = True,
+        opener: Callable | None = None,
+    ) -> Any:
         """The built-in, whose reads and writes are counted."""
         if isinstance(path, int) or not os.fsdecode(path).startswith(self.folder):
             return REAL_OPEN(path, mode, buffering, encoding, errors, newline, closefd, opener)
