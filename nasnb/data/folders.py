@@ -69,12 +69,17 @@ def read_folder(root: Path, *, image_size: int | None = None) -> tuple[Split, Sp
 
 def folder_checksum(root: Path) -> str:
     """Of the names and contents of all images: what decides a result that is made from them."""
-    digest, classes = hashlib.sha256(), _classes(root / "train")
-    files = [path for part in ("train", "test") for path in _files(root / part, classes)[0]]
+    digest, files = hashlib.sha256(), images_in(root)
     with ThreadPoolExecutor() as pool:
         for path, content in zip(files, pool.map(_content, files), strict=True):
             digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode() + content)
     return digest.hexdigest()[:16]
+
+
+def images_in(root: str | Path) -> list[Path]:
+    """The images that a folder's training and test part hold. Raises what `read_folder` raises before it decodes."""
+    root, classes = Path(root), _classes(Path(root) / "train")
+    return [path for part in ("train", "test") for path in _files(root / part, classes)[0]]
 
 
 def _content(path: Path) -> bytes:

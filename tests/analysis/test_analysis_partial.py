@@ -162,3 +162,10 @@ def test_boxes_drawn_are_those_above_the_score():
     found = {"boxes": [[1, 2, 5, 7], [0, 0, 3, 3]], "labels": [2, 1], "scores": [0.9, 0.1]}
     fig = drawn.draw_boxes([np.zeros((1, 9, 9))], [box], [found], names=("shirt", "bag"), columns=1)
     assert len(fig.axes[0].patches) == 2 and [text.get_text() for text in fig.axes[0].texts] == ["bag"]
+
+
+@pytest.mark.parametrize(
+    ("given", "made"), [([2, 4], (1, 2, 4)), ([1, 2], (1, 2, 4)), ((8, 1, 4), (1, 4, 8)), ([], (1, 4))]
+)
+def test_every_k_is_compared_with_one_and_four(given, made):
+    assert pc_darts.compared(given) == made

@@ -34,6 +34,8 @@ def folder(tmp_path):
                 height, width = rng.integers(40, 90, 2)
                 pixels = np.clip(rng.normal(colour, 40, (height, width, 3)), 0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(inside / f"photo {i}.{('jpg', 'png')[i % 2]}")
+    for name in ("Thumbs.db", ".DS_Store", "train/cat/Thumbs.db", "train/._cat", "test/dog/notes.txt"):
+        (tmp_path / "photos" / name).write_bytes(b"no image")  # what systems and people leave there
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks/01-darts.ipynb", tmp_path / "notebooks")
     (tmp_path / ".venv").symlink_to(sys.prefix)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -185,3 +186,13 @@ def test_precision_does_not_depend_on_the_order_of_images_or_boxes():
     found = [objects_at(*(image + 2).tolist(), scores=s) for image, s in zip(boxes, scores, strict=True)]
     turned = [{name: value.flip(0) for name, value in each.items()} for each in found[::-1]]
     assert average_precision(found, truth) == pytest.approx(average_precision(turned, truth[::-1]))
+
+
+def test_objects_that_are_all_black_leave_scenes_without_boxes_that_train_all_the_same():
+    black = Split(torch.zeros(4, 3, 16, 16, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+    data = scenes(black, 4, side=64, seed=0)
+    assert [target["boxes"].shape for target in data.targets] == [(0, 4)] * 4
+    assert all(target["labels"].dtype == torch.int64 for target in data.targets)
+    net = detector(SPACE, CELL, TINY, classes=2, mean=(0.5,) * 3, std=(0.25,) * 3)
+    (epoch,) = train_detector(net, data, replace(TINY, epochs=1))
+    assert epoch["box_loss"] == epoch["class_loss"] == 0  # nothing to find, nothing to learn

@@ -1,7 +1,7 @@
 """PC-DARTS: what partial channels cost and save, what beta decides, the proxy of ImageNet."""
 
 from nasnb.analysis.pc_darts.costs import fastest_step, saved_bytes, step_costs, supernet_costs
-from nasnb.analysis.pc_darts.mixing import in_proportion, processed_counts, variant
+from nasnb.analysis.pc_darts.mixing import compared, in_proportion, processed_counts, variant
 from nasnb.analysis.pc_darts.stability import (
     Effect,
     beta_effect,
@@ -18,6 +18,7 @@ __all__ = [
     "Effect",
     "beta_effect",
     "beta_table",
+    "compared",
     "decoded",
     "fastest_step",
     "in_proportion",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,11 @@ def variant(method: Any, *, k: int = 4, beta: bool = True) -> Any:
     """A nasnb.methods.Method with another K, with or without edge weights; its softmax stays (Table 3, figure 3)."""
     name = method.name + (f"-k{k}" if partial_channels(k) != method.mix else "") + ("" if beta else "-no-beta")
     return replace(method, name=name, mix=partial_channels(k), relax=edge_normalised(softmax) if beta else softmax)
+
+
+def compared(ks: Sequence[int]) -> tuple[int, ...]:
+    """Values of K in order, 1 (DARTS) and 4 (the paper's choice) among them: every other is compared with these two."""
+    return tuple(sorted({1, 4, *ks}))
 
 
 def in_proportion(config: SearchConfig, k: int, *, of: int = 4) -> SearchConfig:
