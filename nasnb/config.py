@@ -238,6 +238,8 @@ def changed(config: Config, **changes: Any) -> Config:
     for name in given:
         if name not in known:
             raise ValueError(f"unknown parameter {name!r}{nearest(name, known)}")
+    if given.get("epochs") == 0:
+        raise ValueError("epochs must lie in [1, inf), got 0: nothing would be learnt")
     return replace(config, **given)
 
 

@@ -13,7 +13,8 @@ SCHEDULES = ("cosine", "cosine_power", "cosine_power_code", "linear", "exponenti
 
 # Where the numbers of a config have a meaning.
 LIMITS: Mapping[str, str] = {
-    **dict.fromkeys(("epochs", "channels", "cells", "second_stage_cells", "train_images"), "[1, inf)"),
+    "epochs": "[0, inf)",  # 0: a selection on a supernet as it was drawn; nobody who asks for epochs means it
+    **dict.fromkeys(("channels", "cells", "second_stage_cells", "train_images"), "[1, inf)"),
     "batch_size": "[2, inf)",  # BatchNorm cannot normalise one value
     **dict.fromkeys(("lr", "lr_min", "alpha_lr", "weight_decay", "alpha_weight_decay", "alpha_init_std"), "[0, inf)"),
     **dict.fromkeys(("warmup_epochs", "pace", "crop_padding", "cutout", "auxiliary_weight"), "[0, inf)"),

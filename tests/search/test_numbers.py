@@ -41,7 +41,7 @@ TINY = SearchConfig(epochs=1, batch_size=16, channels=4, cells=3, pace=0.0, trai
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, r"epochs must lie in \[1, inf\), got 0"),
+        ({"epochs": -1}, r"epochs must lie in \[0, inf\), got -1"),
         ({"batch_size": 0}, r"batch_size must lie in \[2, inf\), got 0"),
         ({"batch_size": 1}, r"batch_size must lie in \[2, inf\), got 1"),
         ({"channels": -4}, r"channels must lie in \[1, inf\), got -4"),
@@ -90,6 +90,11 @@ def test_values_of_one_config(config, changes, message):
 def test_every_number_of_a_config_has_limits(config):
     numbers = {field.name for field in fields(config) if any(kind in field.type for kind in ("int", "float"))}
     assert numbers - {"seed"} <= set(LIMITS)
+
+
+def test_whoever_asks_for_epochs_wants_some():
+    with pytest.raises(ValueError, match=r"epochs must lie in \[1, inf\), got 0: nothing would be learnt"):
+        METHODS["darts-1st"].at("smoke", epochs=0)
 
 
 def test_an_infinite_power_has_no_schedule():
