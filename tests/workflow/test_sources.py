@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from PIL import Image
 
-from nasnb.workflow.execute import key, parameters_of
+from nasnb.workflow.execute import key
+from nasnb.workflow.parameters import parameters_of
 from nasnb.workflow.sources import READ, deciding
 from nasnb.workflow.sweep_file import read_sweep
 
