@@ -21,6 +21,7 @@ from nasnb.limits import decisive
 from nasnb.methods import METHODS, Method
 from nasnb.runs import Finished, Result, Run, Task
 from nasnb.runs.estimate import NotComputed, foresight
+from nasnb.runs.identity import digest
 from nasnb.runs.record import new_record
 from nasnb.search import Epoch, SearchState, begin, search
 from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank
@@ -62,7 +63,7 @@ def run_search(
     n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)
     fresh = after is None or after.is_stand_in
     task = Task((lambda: begin(method, data, config)) if fresh else after.state, epochs, n_epochs, _steps)
-    return _result(run, data, task, lambda: stand_in(run, n_epochs, config.seed, method.space))
+    return _result(run, data, task, lambda: stand_in(run, n_epochs, method.space))
 
 
 def _steps(state: SearchState | TrainState) -> int:
@@ -96,7 +97,7 @@ def run_training(
     facts = {"space": space, "genotype": genotype.canonical(), **network}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, _steps)
-    return _result(run, data, task, lambda: stand_in(run, config.epochs, config.seed))
+    return _result(run, data, task, lambda: stand_in(run, config.epochs))
 
 
 def _result(run: Run, data: Data, task: Task, instead: Callable[[], Result]) -> Result:
@@ -111,7 +112,7 @@ def _result(run: Run, data: Data, task: Task, instead: Callable[[], Result]) -> 
         return run.finish(task)
 
 
-def stand_in(run: Run, epochs: int, seed: int, space: Space | None = None) -> Result:
+def stand_in(run: Run, epochs: int, space: Space | None = None) -> Result:
     """What a run that is only foreseen would give, in shape: a cell drawn by chance, and numbers that say nothing."""
 
     def state() -> Any:
@@ -122,7 +123,8 @@ def stand_in(run: Run, epochs: int, seed: int, space: Space | None = None) -> Re
     history = pd.DataFrame({"epoch": range(1, epochs + 1), "phase": "search", **dict.fromkeys(numbers, 0.0)})
     if space is None:
         return Result(history, {}, [], record, run.folder, state, is_stand_in=True)
-    genotype, choices = random_genotype(space, seed=seed), space.choices
+    # another cell for every search, so that the trainings of each are counted
+    genotype, choices = random_genotype(space, seed=int(digest(run.identity), 16) % 2**31), space.choices
     shapes = {group: choices.shape(group) for group in choices.groups}
     weights = {group: np.full((epochs, *shape), 1 / shape[-1], np.float32) for group, shape in shapes.items()}
     history["genotype"] = genotype.notation()
