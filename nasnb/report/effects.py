@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def learned(*accuracies: Sequence[float], classes: int, times: float = 2) -> boo
 
 
 def as_printed(counted: float, paper: str, table: str, row: str, metric: str) -> bool:
-    """Whether a counted number is the published one, rounded to its last printed digit.
+    """Whether a counted number is the published one, rounded or cut to its last printed digit: papers do both.
 
     Raises ValueError if the paper has no such number.
     """
@@ -39,4 +40,5 @@ def as_printed(counted: float, paper: str, table: str, row: str, metric: str) ->
     if found.empty:
         raise ValueError(f"{paper}, {table} has no {metric} of {row!r}")
     printed = f"{found.iloc[0]:g}"
-    return round(float(counted), len(printed.partition(".")[2])) == float(printed)
+    digits, number = len(printed.partition(".")[2]), float(counted)
+    return float(printed) in (round(number, digits), math.trunc(number * 10**digits) / 10**digits)

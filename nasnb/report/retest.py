@@ -168,7 +168,8 @@ def published_findings(paper: str) -> dict[str, tuple[Finding, str]]:
     rows: dict[str, list] = {}
     for row in retests(paper).itertuples():
         if row.claim and (done := tested_again(row)).estimate is not None:
-            rows.setdefault(row.claim, []).append((done, f"{paper}, {_where(row)}"))
+            caution = row.caution or ("the luck of training is not in it" if row.test == "counts" else "")
+            rows.setdefault(row.claim, []).append((done, f"{paper}, {_where(row)}" + f" ({caution})" * bool(caution)))
     return {name: (_decided(claim(name), [r for r, _ in found]), found[0][1]) for name, found in rows.items()}
 
 

@@ -124,12 +124,15 @@ def test_edges_kept_in_common():
 # --- claims and subsets -----------------------------------------------------------------------------------------------
 
 
-def test_effects_by_hand():
-    effect = pc_darts.lower([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
-    assert effect.size == 3 and effect.spread == pytest.approx(2**0.5)
-    calm = pc_darts.steadier([1.0, 2.0, 3.0], [0.0, 4.0, 8.0])
-    assert calm.size == 3 and calm.spread == pytest.approx(np.hypot(1, 4) / 2)
-    assert np.isnan(pc_darts.lower([1.0], [2.0]).spread)
+def test_edges_kept_are_those_of_the_genotype_in_the_order_of_alpha():
+    space = METHODS["pc-darts"].space
+    kept = pc_darts.edges_kept(space, GENOTYPES["PC_DARTS_cifar"])
+    assert len(kept) == 28 and sum(kept) == 16
+    edges = [(g, e.source, e.target) for g, edges in space.choices.groups.items() for e in edges]
+    cell = GENOTYPES["PC_DARTS_cifar"].picks
+    assert {edge for edge, keeps in zip(edges, kept, strict=True) if keeps} == {
+        (g, pick.source, pick.target) for g, picks in cell.items() for pick in picks
+    }
 
 
 def test_subsets_are_balanced_disjoint_and_split_where_they_meet(data):

@@ -1,6 +1,7 @@
 from functools import partial
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 import torch
 from conftest import tiny_data
@@ -12,6 +13,7 @@ from nasnb.analysis.darts_pt.handmade import ConvLayer, ResidualBlock, Stack, pr
 from nasnb.analysis.darts_pt.shuffling import (
     edge_shuffling,
     layer_shuffling,
+    share_lost,
     shuffling_summary,
     swappable,
     swapped_edges,
@@ -147,3 +149,8 @@ def test_stacks_train_and_are_shuffled():
     table = layer_shuffling(state.net, data, draws=2)
     assert table.accuracy.between(0, 100).all()
     assert table.equals(layer_shuffling(state.net, data, draws=2))
+
+
+def test_of_the_accuracy_above_chance_a_fall_to_chance_loses_all():
+    table = pd.DataFrame({"before": [90.0, 50.0, 60.0], "after": [10.0, 10.0, 35.0]})
+    assert share_lost(table, classes=10).tolist() == [100, 100, 50]

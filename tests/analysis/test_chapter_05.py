@@ -16,6 +16,7 @@ from nasnb.analysis.msr_darts.rank_history import (
     choice_over_time,
     in_turn,
     largest_weights,
+    late_slope,
     ranks_over_epochs,
     recorded_ranks,
     unmoved_share,
@@ -173,3 +174,13 @@ def test_figures_show_what_they_are_given(states):
     table = pd.DataFrame({"order": "paper", "conv": "1x1", "iterations": [1, 1, 5, 5], "ratio": [0.5, 0.7, 0.9, 0.9]})
     fig = plots.plot_estimates(table)
     assert fig.axes[0].lines[0].get_ydata() == pytest.approx([0.6, 0.9])
+
+
+def test_the_late_slope_sees_a_rise_and_not_the_noise_that_a_minimum_sees():
+    epochs = list(range(1, 11))
+    assert late_slope(epochs, [5, 4, 3, 2, 1, 1, 1, 1.1, 1.2, 1.3]) == pytest.approx(1.0)
+    draw = np.random.default_rng(0)
+    noise = draw.normal(size=(400, 10))
+    slopes = [late_slope(epochs, losses) for losses in noise]
+    assert abs(np.mean(slopes)) < 3 * np.std(slopes) / 20 and (noise[:, -1] - noise.min(axis=1)).mean() > 1
+    assert np.isnan(late_slope([1], [2.0]))

@@ -9,7 +9,7 @@ import torch
 from conftest import tiny_data
 from matplotlib.colors import to_hex
 
-from nasnb.analysis.across import measures
+from nasnb.analysis.across import comparison, measures
 from nasnb.analysis.msr_darts import stable_rank_table
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.methods import METHODS
@@ -186,34 +186,33 @@ ROWS = pd.DataFrame(
 
 
 def test_reasons_stand_where_no_seed_has_a_number():
-    assert measures.means(ROWS, ["x", "y"]).y.tolist()[1:] == [1.5, 5.0]
-    assert np.isnan(measures.means(ROWS, ["y"]).y["a"]) and np.isnan(measures.spreads(ROWS, ["y"]).y["c"])
-    assert measures.spreads(ROWS, ["x"]).x.tolist() == pytest.approx([2**0.5] * 3)
-    assert measures.reasons(ROWS, ["x", "y"]) == {("a", "y"): "too small"}
-    assert measures.common(measures.means(ROWS, ["x", "y"]), "x", "y") == 2
+    assert comparison.means(ROWS, ["x", "y"]).y.tolist()[1:] == [1.5, 5.0]
+    assert np.isnan(comparison.means(ROWS, ["y"]).y["a"]) and np.isnan(comparison.spreads(ROWS, ["y"]).y["c"])
+    assert comparison.spreads(ROWS, ["x"]).x.tolist() == pytest.approx([2**0.5] * 3)
+    assert comparison.reasons(ROWS, ["x", "y"]) == {("a", "y"): "too small"}
+    assert comparison.common(comparison.means(ROWS, ["x", "y"]), "x", "y") == 2
 
 
 def test_separation_is_the_spread_of_means_over_the_spread_of_seeds():
-    assert measures.separation(ROWS, ["x"]).x == pytest.approx(np.std([2, 11, 21], ddof=1) / 2**0.5)
+    assert comparison.separation(ROWS, ["x"]).x == pytest.approx(np.std([2, 11, 21], ddof=1) / 2**0.5)
     noise = np.random.default_rng(0).standard_normal((400, 4))
     table = pd.DataFrame({"method": np.repeat(np.arange(400), 4), "x": noise.ravel()})
-    assert measures.separation(table, ["x"]).x == pytest.approx(0.5, abs=0.05)
+    assert comparison.separation(table, ["x"]).x == pytest.approx(0.5, abs=0.05)
 
 
 def test_chance_stays_below_the_critical_correlation():
     draw = np.random.default_rng(0)
     ranks = [draw.permutation(8) for _ in range(4000)]
     r = [np.corrcoef(np.arange(8), rank)[0, 1] for rank in ranks]
-    assert np.mean(np.abs(r) > measures.critical_correlation(8)) == pytest.approx(0.05, abs=0.02)
-    assert np.isnan(measures.critical_correlation(3))
+    assert np.mean(np.abs(r) > comparison.critical_correlation(8)) == pytest.approx(0.05, abs=0.02)
+    assert np.isnan(comparison.critical_correlation(3))
     few = pd.DataFrame({"x": [1.0, 2, 3, 4, 5], "y": [1.0, 2, 3, 4, np.nan]})
-    assert np.isnan(measures.column_correlations(few).loc["x", "y"])
+    assert np.isnan(comparison.column_correlations(few).loc["x", "y"])
 
 
 def test_names_are_listed_by_their_verdict():
-    words = {"yes": "better", "no": "worse"}
-    assert measures.in_words({"a": "yes", "b": "no", "c": "yes"}, words) == "better for a and c; worse for b"
-    assert measures.listed(["a", "b", "c"]) == "a, b and c" and measures.listed([]) == "none"
+    assert comparison.in_words({"a": "open", "b": "opposite", "c": "open"}) == "open for a and c; opposite for b"
+    assert comparison.listed(["a", "b", "c"]) == "a, b and c" and comparison.listed([]) == "none"
 
 
 # --- the matrix -------------------------------------------------------------------------------------------------------
@@ -227,8 +226,8 @@ def test_every_column_has_its_own_scale():
 
 
 def test_the_matrix_writes_mean_and_spread_and_what_is_not_defined():
-    means = measures.means(ROWS, ["x", "y"])
-    ax = plot_measures(means, measures.spreads(ROWS, ["x", "y"]), titles={"x": "width"})
+    means = comparison.means(ROWS, ["x", "y"])
+    ax = plot_measures(means, comparison.spreads(ROWS, ["x", "y"]), titles={"x": "width"})
     words = [text.get_text() for text in ax.texts]
     assert words[:3] == ["2.00\n± 1.4", "not\ndefined", "11.0\n± 1.4"] and words[-1] == "5.00"
     assert [label.get_text() for label in ax.get_xticklabels()] == ["width", "y"]
@@ -251,3 +250,15 @@ def test_the_matrix_writes_mean_and_spread_and_what_is_not_defined():
 )
 def test_numbers_keep_three_and_two_digits(mean, spread, text):
     assert with_spread(mean, spread) == text
+
+
+def test_foretelling_is_one_rank_correlation_per_seed_with_the_sign_of_the_claim():
+    rows = [
+        (f"m{i}", seed, value, own)
+        for seed, order in ((0, 1), (1, -1))
+        for i, (value, own) in enumerate(zip(range(5), [10 + order * k for k in range(5)], strict=True))
+    ]
+    table = pd.DataFrame(rows, columns=["method", "seed", "gap", "own"])
+    assert comparison.foretelling(table, "gap", sign=-1).to_dict() == pytest.approx({0: -1.0, 1: 1.0})
+    few = table.assign(gap=[value if i else "– not defined" for i, value in enumerate(table.gap)])
+    assert list(comparison.foretelling(few, "gap", sign=1).index) == [1]  # the first seed has but four methods

@@ -1,25 +1,28 @@
 """Every paper's diagnostic on every paper's supernet."""
 
+from nasnb.analysis.across.comparison import (
+    column_correlations,
+    common,
+    critical_correlation,
+    foretelling,
+    in_words,
+    listed,
+    means,
+    reasons,
+    separation,
+    spreads,
+)
 from nasnb.analysis.across.measures import (
     DIAGNOSTICS,
     NOT_DEFINED,
     NotDefined,
     chosen_rank,
-    column_correlations,
-    common,
     confusion,
     convolution_ranks,
-    critical_correlation,
     diagnostics,
     final_accuracy,
-    in_words,
     largest_group,
-    listed,
     lowest_rank,
-    means,
-    reasons,
-    separation,
-    spreads,
     strength_agreement,
 )
 
@@ -35,6 +38,7 @@ __all__ = [
     "critical_correlation",
     "diagnostics",
     "final_accuracy",
+    "foretelling",
     "in_words",
     "largest_group",
     "listed",

@@ -6,14 +6,12 @@ A diagnostic that has no meaning for a supernet, such as the strength of alpha w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import sqrt
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 
 from nasnb import evaluation
@@ -237,64 +235,3 @@ def lowest_rank(state: SearchState, group: str, edge: int) -> int:
 
 
 # --- many rows --------------------------------------------------------------------------------------------------------
-
-
-def means(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.DataFrame:
-    """A line per supernet and seed to a line per method: numbers averaged over seeds; NaN where none is defined."""
-    return _numbers(table, columns).groupby(table[by], sort=False).mean()
-
-
-def spreads(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.DataFrame:
-    """The standard deviations that belong to `means`; NaN of fewer than two seeds."""
-    return _numbers(table, columns).groupby(table[by], sort=False).std()
-
-
-def reasons(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> dict[tuple[str, str], str]:
-    """{(method, column): why it is not defined}, where it is so for every seed."""
-    found = {}
-    for method, part in table.groupby(by, sort=False):
-        for column in columns:
-            words = [value for value in part[column] if isinstance(value, str)]
-            if len(words) == len(part):
-                found[method, column] = words[0].removeprefix(NOT_DEFINED)
-    return found
-
-
-def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    return table[list(columns)].apply(pd.to_numeric, errors="coerce")
-
-
-def separation(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.Series:
-    """How well each column tells methods apart: spread of their means over the mean spread of their seeds.
-
-    Unrelated numbers come out near 1 / sqrt(seeds). NaN with a single seed.
-    """
-    middle, noise = means(table, columns, by=by), spreads(table, columns, by=by)
-    return middle.std() / np.sqrt((noise**2).mean())
-
-
-def column_correlations(means: pd.DataFrame, *, fewest: int = 5) -> pd.DataFrame:
-    """Rank correlation of every two columns over the methods that have both; NaN for fewer than `fewest` of them."""
-    return means.corr(method="spearman", min_periods=fewest)
-
-
-def common(means: pd.DataFrame, a: str, b: str) -> int:
-    """How many methods have both columns."""
-    return int(means[[a, b]].notna().all(axis=1).sum())
-
-
-def critical_correlation(n: int, *, level: float = 0.95) -> float:
-    """The rank correlation that `n` unrelated pairs stay below, in size, with this probability; NaN below four."""
-    return float(np.tanh(stats.norm.ppf((1 + level) / 2) * sqrt(1.06 / (n - 3)))) if n > 3 else float("nan")
-
-
-def in_words(verdicts: Mapping[str, str], words: Mapping[str, str]) -> str:
-    """`larger for A and B; within the noise for C`: names sorted by their verdict, in the order of `words`."""
-    found = {verdict: [name for name, given in verdicts.items() if given == verdict] for verdict in words}
-    return "; ".join(f"{words[verdict]} for {listed(names)}" for verdict, names in found.items() if names)
-
-
-def listed(names: Sequence[str]) -> str:
-    """`A, B and C`; `none` if there are none."""
-    names = list(names)
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "none"

@@ -120,6 +120,14 @@ def _table(
     return pd.DataFrame(rows, columns=["draw", "accuracy"])
 
 
+def share_lost(table: pd.DataFrame, *, classes: int) -> pd.Series:
+    """Of the accuracy above chance, how much a swap costs, in percent; columns before and after, in percent.
+
+    A network that falls to chance has lost all it had: no more, however good it was.
+    """
+    return 100 * (table.before - table.after) / (table.before - 100 / classes)
+
+
 def shuffling_summary(tables: Mapping[str, pd.DataFrame] | Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Table 1 of {network: table}: network, before, after, spread (sample deviation over draws), n; percent."""
     rows = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -136,3 +138,15 @@ def largest_weights(history: pd.DataFrame) -> pd.DataFrame:
     place = ["epoch", "group", "block", "edge"]
     shifted = np.exp(history.groupby(place)["rank"].transform("min") - history["rank"])
     return (1 / shifted.groupby([history[name] for name in place]).sum()).rename("weight").reset_index()
+
+
+def late_slope(epochs: Sequence[int], losses: Sequence[float], *, after: float = 0.7) -> float:
+    """Slope of a loss over the last part of a search, per whole search; NaN for fewer than two epochs.
+
+    The least loss lies below the last one in any noise: a slope over epochs fixed beforehand does not.
+    """
+    share = np.asarray(epochs, dtype=float) / max(epochs)
+    late = share >= after
+    if late.sum() < 2:
+        return float("nan")
+    return float(np.polyfit(share[late], np.asarray(losses, dtype=float)[late], 1)[0])

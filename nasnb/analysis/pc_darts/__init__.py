@@ -2,33 +2,21 @@
 
 from nasnb.analysis.pc_darts.costs import fastest_step, saved_bytes, step_costs, supernet_costs
 from nasnb.analysis.pc_darts.mixing import compared, in_proportion, processed_counts, variant
-from nasnb.analysis.pc_darts.stability import (
-    Effect,
-    beta_effect,
-    beta_table,
-    decoded,
-    kept_in_common,
-    lower,
-    sd,
-    steadier,
-)
+from nasnb.analysis.pc_darts.stability import beta_effect, beta_table, decoded, edges_kept, kept_in_common
 from nasnb.analysis.pc_darts.subsets import on_subsets
 
 __all__ = [
-    "Effect",
     "beta_effect",
     "beta_table",
     "compared",
     "decoded",
+    "edges_kept",
     "fastest_step",
     "in_proportion",
     "kept_in_common",
-    "lower",
     "on_subsets",
     "processed_counts",
     "saved_bytes",
-    "sd",
-    "steadier",
     "step_costs",
     "supernet_costs",
     "variant",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,18 +12,6 @@ import torch
 from nasnb.analysis.shapes import edge_agreement
 from nasnb.architecture import Genotype
 from nasnb.spaces import Space
-
-
-class Effect(NamedTuple):
-    """What a claim rests on: its size (positive as claimed), the noise to hold it against, and both in words."""
-
-    size: float
-    spread: float
-    words: str
-
-
-# --- cost -------------------------------------------------------------------------------------------------------------
-
 
 # --- edges ------------------------------------------------------------------------------------------------------------
 
@@ -59,6 +46,12 @@ def kept_in_common(genotypes: Sequence[Genotype]) -> np.ndarray:
     return np.array([np.mean(pair) for pair in shares])
 
 
+def edges_kept(space: Space, genotype: Genotype) -> list[bool]:
+    """(edges of all cells,): whether a genotype keeps them, in the order of alpha's rows."""
+    kept = {(group, pick.source, pick.target) for group, picks in genotype.picks.items() for pick in picks}
+    return [(g, e.source, e.target) in kept for g, edges in space.choices.groups.items() for e in edges]
+
+
 def beta_table(space: Space, weights: Mapping[str, np.ndarray], group: str = "normal") -> pd.DataFrame:
     """Softmaxed beta over the epochs: epoch, node, source, weight."""
     return pd.DataFrame(
@@ -69,28 +62,3 @@ def beta_table(space: Space, weights: Mapping[str, np.ndarray], group: str = "no
         ],
         columns=["epoch", "node", "source", "weight"],
     )
-
-
-# --- claims -----------------------------------------------------------------------------------------------------------
-
-
-def lower(claimed: Sequence[float], other: Sequence[float], *, unit: str = "points") -> Effect:
-    """That the mean of `claimed` is lower; the noise is both standard deviations, added in squares."""
-    gain, noise = float(np.mean(other) - np.mean(claimed)), float(np.hypot(sd(claimed), sd(other)))
-    return Effect(gain, noise, f"lower by {gain:+.2f} {unit}, spread {noise:.2f}, n = {len(claimed)}")
-
-
-def steadier(claimed: Sequence[float], other: Sequence[float], *, unit: str = "points") -> Effect:
-    """That `claimed` varies less. The standard deviation of n values has an error of one part in sqrt(2 (n - 1))."""
-    calm, wild = sd(claimed), sd(other)
-    errors = [value / np.sqrt(2 * max(1, len(v) - 1)) for value, v in ((calm, claimed), (wild, other))]
-    words = f"standard deviation {calm:.2f} against {wild:.2f} {unit}, n = {len(claimed)}"
-    return Effect(wild - calm, float(np.hypot(*errors)), words)
-
-
-def sd(values: Sequence[float]) -> float:
-    """Sample standard deviation; NaN of fewer than two values."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-
-
-# --- the proxy of ImageNet --------------------------------------------------------------------------------------------
