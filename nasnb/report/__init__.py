@@ -5,12 +5,8 @@ from nasnb.report.effects import accuracies, as_printed, learned, relative
 from nasnb.report.findings import Findings
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
-    SHOWS,
-    SHOWS_NOT,
-    UNTOLD,
     Table,
     against_published,
-    claims_table,
     composition,
     costs,
     glue,
@@ -20,15 +16,9 @@ from nasnb.report.tables import (
     published_text,
     record_of,
     setting,
-    verdict,
 )
-from nasnb.report.tables import ClaimRow as Claim
 
 __all__ = [
-    "SHOWS",
-    "SHOWS_NOT",
-    "UNTOLD",
-    "Claim",
     "Finding",
     "Findings",
     "Table",
@@ -36,7 +26,6 @@ __all__ = [
     "against_published",
     "answer",
     "as_printed",
-    "claims_table",
     "composition",
     "costs",
     "glue",
@@ -51,5 +40,4 @@ __all__ = [
     "relative",
     "retested",
     "setting",
-    "verdict",
 ]

@@ -6,7 +6,7 @@ import html
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,6 @@ from nasnb.data import Data
 from nasnb.methods import Method
 from nasnb.published.numbers import published
 from nasnb.runs import Result
-
-SHOWS, SHOWS_NOT, UNTOLD = "shows", "does not show", "cannot be told"
-
-
-class ClaimRow(NamedTuple):
-    """What a paper says, where, and what was found here: `verdict` is SHOWS, SHOWS_NOT or UNTOLD."""
-
-    claim: str
-    where: str
-    verdict: str
-    numbers: str
 
 
 def glue(**values: Any) -> None:
@@ -66,20 +55,6 @@ def mean_sd(values: Iterable[float], unit: str = "") -> str:
     if len(array) == 1:
         return f"{array[0]:.2f}{unit} (n = 1)"
     return f"{array.mean():.2f} ± {array.std(ddof=1):.2f}{unit} (n = {len(array)})"
-
-
-def claims_table(claims: Sequence[ClaimRow]) -> Table:
-    """The paper's claims and our verdicts at this scale; also glued as `claims`, for the chapter's first page."""
-    table = Table(pd.DataFrame(claims, columns=["claim", "where", "verdict here", "numbers"]), style="claims")
-    glue(claims=table)
-    return table
-
-
-def verdict(effect: float, spread: float) -> str:
-    """Of a claimed effect (positive as claimed) and its noise: nothing can be told of an effect inside the noise."""
-    if not np.isfinite(effect) or not np.isfinite(spread) or abs(effect) <= spread:
-        return UNTOLD
-    return SHOWS if effect > 0 else SHOWS_NOT
 
 
 def against_published(paper: str, measured: Sequence[tuple[str, str, str, str]], *, setting: str) -> Table:

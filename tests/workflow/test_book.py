@@ -154,8 +154,8 @@ def test_chapter_opens_with_its_claims(path):
     notebook = nbformat.read(path, as_version=4)
     assert "**The question:**" in notebook.cells[0].source
     assert notebook.cells[1].source.startswith("## In short\n")
-    assert "```{glue:} claims\n```" in notebook.cells[1].source
-    assert any("report.claims_table(" in cell.source for cell in cells(path, "code")), "what the block shows"
+    assert "```{glue:} findings\n```" in notebook.cells[1].source
+    assert any("findings.show()" in cell.source for cell in cells(path, "code")), "what the block shows"
 
 
 @pytest.mark.parametrize(
