@@ -51,8 +51,8 @@ def looked_up(rows: pd.DataFrame, table: Bench201Table | None = None) -> pd.Data
 
 
 def at_the_end(rows: pd.DataFrame) -> pd.DataFrame:
-    """The last epoch of every arm and seed: what its method exports."""
-    rows = rows.reset_index(drop=True)
+    """The last epoch of every arm and seed that is `finished`, where that is told: what its method exports."""
+    rows = (rows[rows.finished] if "finished" in rows else rows).reset_index(drop=True)
     return rows.loc[rows.groupby(["arm", "seed"], sort=False).epoch.idxmax()].reset_index(drop=True)
 
 
@@ -197,7 +197,7 @@ def effects(rows: pd.DataFrame) -> dict[str, pd.Series]:
     found["darts/cell-falls-201"] = (darts[darts.epoch == EARLY].set_index("seed").cifar10 - end).dropna()
     found["darts/beats-random-201"] = end - mean
     if len(darts):
-        found["across/eigenvalue-stops-201"] = stopped_early(darts).set_index("seed").cifar10 - end
+        found["across/eigenvalue-stops-201"] = (stopped_early(darts).set_index("seed").cifar10 - end).dropna()
     return {claim: values for claim, values in found.items() if len(values)}
 
 

@@ -47,14 +47,17 @@ def _every_seed(rows: pd.DataFrame, column: str, ax: Axes, colour: str, label: s
 def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: float) -> Figure:
     """Accuracy of the chosen cell over the epochs, a panel per title, a line per seed.
 
-    Columns: seed, epoch, cifar10 (percent).
+    Columns: seed, epoch, cifar10 (percent), perhaps finished: a search that is not ends in a cross.
     """
     lines = -(-len(panels) // columns)
     size = (WIDTH, 1.6 * lines + 0.5)
     fig, axes = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes.flat, panels.items(), strict=False):
         for k, (_, seed) in enumerate(rows.groupby("seed")):
-            ax.plot(seed.epoch, seed.cifar10, color=SERIES[k % len(SERIES)], linewidth=1.0, alpha=0.8)
+            colour = SERIES[k % len(SERIES)]
+            ax.plot(seed.epoch, seed.cifar10, color=colour, linewidth=1.0, alpha=0.8)
+            if "finished" in seed and not seed.finished.all():
+                ax.plot(seed.epoch.iloc[-1], seed.cifar10.iloc[-1], "x", color=colour, markersize=5)
         ax.axhline(median, color=MUTED, linestyle=":", linewidth=1)
         ax.set_title(title, fontsize=8.5)
     hide_rest(axes, len(panels))

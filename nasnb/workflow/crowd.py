@@ -13,11 +13,13 @@ import json
 import multiprocessing
 import os
 import queue
+import signal
 import sys
 import time
 import traceback
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from nasnb.data.packed import unpack
 from nasnb.experiment import run_search
 from nasnb.runs import Result
 from nasnb.runs.files import read_json, write_whole
+from nasnb.runs.result import read_result
 from nasnb.spaces.bench201 import BENCH201_NAMES
 from nasnb.workflow.arms import Arm, arms
 
@@ -155,16 +158,28 @@ def run(where: dict, *, workers: int, minutes: float) -> None:
         return process
 
     crowd = [started(number) for number in range(min(workers, len(left)))]
-    while any(process.exitcode in (None, FAILED) for process in crowd) and time.monotonic() < until - SAVING:
-        crowd = [started(i) if process.exitcode == FAILED else process for i, process in enumerate(crowd)]
-        time.sleep(0.5)
-    _stop(crowd, until)
+    try:
+        with _told_to_stop() as told:
+            while any(p.exitcode in (None, FAILED) for p in crowd) and time.monotonic() < until - SAVING and not told:
+                crowd = [started(i) if p.exitcode == FAILED else p for i, p in enumerate(crowd)]
+                time.sleep(0.5)
+    finally:  # whatever ends us: no process stays behind, and none loses what it has
+        _stop(crowd, time.monotonic() + SAVING)
     waiting.cancel_join_thread()
-    print(
-        f"{len(list((out / 'done').iterdir()))} of {len(todo)} searches done, "
-        f"errors: {[path.stem for path in (out / 'errors').iterdir()]}",
-        flush=True,
-    )
+    done, errors = list((out / "done").iterdir()), [path.stem for path in (out / "errors").iterdir()]
+    print(f"{len(done)} of {len(todo)} searches done, errors: {errors}", flush=True)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[list[int]]:
+    """Signals that came within the block: they end the waiting, not this process."""
+    came: list[int] = []
+    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stop(crowd: Sequence[multiprocessing.Process], until: float) -> None:
@@ -181,10 +196,23 @@ def _stop(crowd: Sequence[multiprocessing.Process], until: float) -> None:
 
 
 def collect(out: Path, to: Path) -> None:
-    """One table of all finished searches, and the names of those done: a few files instead of hundreds."""
-    tables = [pd.read_csv(path, dtype={"cell": str}) for path in sorted((out / "rows").glob("*.csv"))]
+    """One table of all searches, a few files instead of hundreds; `finished` is False for those that got so far only."""
+    done = [
+        pd.read_csv(path, dtype={"cell": str}).assign(finished=True) for path in sorted((out / "rows").glob("*.csv"))
+    ]
+    known = {(table.arm.iloc[0], table.seed.iloc[0]) for table in done}
+    begun = [part for folder in _unfinished(out) for part in _so_far(folder)]
+    tables = done + [part for part in begun if (part.arm.iloc[0], part.seed.iloc[0]) not in known]
     if tables:
-        pd.concat(tables, ignore_index=True).to_csv(to / "rows.csv.gz", index=False)
+        pd.concat(tables, ignore_index=True).to_csv(to / "rows.csv.gz", index=False, float_format="%.5g")
+
+
+def _so_far(job: Path) -> list[pd.DataFrame]:
+    """The epochs that the search of an unfinished job has behind it; those of its selections begin anew."""
+    arm, _, seed = job.name.rpartition("-")
+    searches = [path for path in job.iterdir() if (path / "history.csv").exists() and not _is_selection(path)]
+    results = [read_result(path, rebuild=lambda: None) for path in searches]
+    return [rows(arm, int(seed), result).assign(finished=False) for result in results if len(result.history)]
 
 
 def parcels(out: Path, to: Path) -> list[Path]:

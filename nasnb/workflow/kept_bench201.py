@@ -27,6 +27,7 @@ FOLDER = "nas-bench-201"
 COLUMNS = [
     "arm",
     "seed",
+    "finished",
     "epoch",
     "phase",
     "train_loss",
@@ -84,7 +85,8 @@ def keep_all(rows: pd.DataFrame, *, data: str, seconds: float, figures_dir: str 
         keep(f"{FOLDER}/{name}", svg(figure), shown[columns], record, figures_dir=figures_dir)
         plt.close(figure)
 
-    darts, diagram, arms = rows[rows.arm == "darts-1st"], phases(rows), rows[~rows.arm.str.startswith("phase-")]
+    whole = rows[rows.finished] if "finished" in rows else rows
+    darts, diagram, arms = whole[whole.arm == "darts-1st"], phases(rows), rows[~rows.arm.str.startswith("phase-")]
     if len(darts):
         write("collapse", plot_collapse(darts, median=median), darts, collapse_words(darts))
     if len(diagram):
@@ -128,22 +130,25 @@ def collapse_words(darts: pd.DataFrame) -> tuple[str, str]:
 
 def phase_words(diagram: pd.DataFrame) -> tuple[str, str]:
     """Alt text and caption, from the numbers."""
-    found = collapse.collapse_epochs(diagram)
-    counts = diagram.groupby(["images", "rate"]).seed.nunique()
-    n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    down = f"{found.epoch.notna().sum()} of {len(found)} searches end below {collapse.COLLAPSED:.0f} %"
-    alt = (
-        f"Accuracy of DARTS' cell over the epochs, in {len(counts)} panels by images and alpha's learning rate: {down}."
-    )
-    return (alt, f"A line per seed, n = {n} per panel; {down}. Dotted: {RANDOM}. {SCALE}, unless a panel says so.")
+    ends = collapse.at_the_end(diagram)
+    counts = ends.groupby(["images", "rate"]).seed.nunique()
+    down, limit = (ends.cifar10 < collapse.COLLAPSED).sum(), f"{collapse.COLLAPSED:.0f} %"
+    down = f"{down} of {len(ends)} finished searches end below {limit}"
+    cut = diagram.groupby(["arm", "seed"]).ngroups - len(ends)
+    crosses = f" A cross: where one of {cut} searches that were not finished stands." if cut else ""
+    alt = f"Accuracy of DARTS' cell over the epochs by number of images and alpha's learning rate: {down}."
+    seeds = f"n = {_range(counts)} finished seeds in {len(counts)} panels"
+    return alt, f"A line per seed, {seeds}; {down}.{crosses} Dotted: {RANDOM}. {SCALE}, unless a panel says so."
+
+
+def _range(counts: pd.Series) -> str:
+    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
 
 def arm_words(arms: pd.DataFrame, left_out: Sequence[str]) -> tuple[str, str]:
     """Alt text and caption, from the numbers."""
     means = collapse.summary(arms).sort_values("mean")
     worst, best = means.iloc[0], means.iloc[-1]
-    fewest, most = means.n.min(), means.n.max()
-    n = f"{most}" if fewest == most else f"{fewest} to {most}"
     alt = (
         f"{len(means)} ways to search NAS-Bench-201, from {collapse.label(worst.arm)} with a mean of "
         f"{worst['mean']:.1f} % to {collapse.label(best.arm)} with {best['mean']:.1f} %."
@@ -151,7 +156,7 @@ def arm_words(arms: pd.DataFrame, left_out: Sequence[str]) -> tuple[str, str]:
     bars = "Bars: 95 % t interval of the mean, from 3 seeds on."
     names = ", ".join(map(collapse.label, left_out))
     gone = f" Left out, since its supernet ends near chance: {names}." if names else ""
-    return alt, f"n = {n} seeds. {bars} Dotted: {RANDOM}.{gone} {SCALE}."
+    return alt, f"n = {_range(means.n)} seeds. {bars} Dotted: {RANDOM}.{gone} {SCALE}."
 
 
 def keep_claims(rows: pd.DataFrame, *, data: str, figures_dir: str | Path = "figures") -> list[Evidence]:

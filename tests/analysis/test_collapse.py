@@ -44,6 +44,11 @@ def test_interval_of_an_arm_is_students():
     assert two.n == 2 and np.isnan(two.low)
 
 
+def test_only_finished_searches_have_an_end():
+    table = pd.concat([rows("a", 0, ["111111"] * 3, finished=True), rows("a", 1, ["111111"] * 2, finished=False)])
+    assert collapse.at_the_end(table).seed.tolist() == [0]
+
+
 def test_arms_are_compared_seed_by_seed():
     table = pd.concat(
         [

@@ -1,9 +1,13 @@
 """Many searches at once: what lands, what travels, what an interruption changes (nothing)."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 from conftest import tiny_data
@@ -62,6 +66,37 @@ def test_parcels_take_a_search_where_the_next_call_goes_on(tmp_path, data):
     called(tmp_path / "again", data, "--plan", "darts-1st@0", "--to", str(tmp_path / "b"), *state)
     pd.testing.assert_frame_equal(table(tmp_path / "a"), table(tmp_path / "b"))
     assert set(table(tmp_path / "b").arm) == {"darts-1st", *(f"darts-1st/{m.name}" for m in arms.SELECTIONS)}
+
+
+def test_what_is_not_finished_is_told_as_far_as_it_got(tmp_path):
+    for folder in ("rows", "done", "errors"):
+        (tmp_path / folder).mkdir()
+    arm = arms.arms(["k4"])[0]
+    config = replace(arm.config, **TINY)
+    for seed in (0, 1):
+        job = tmp_path / "runs" / f"k4-{seed}"
+        result = crowd.run_search(arm.method, tiny_data(n=48), replace(config, seed=seed), runs_dir=job)
+    crowd.rows("k4", 0, result).to_csv(tmp_path / "rows/k4-0.csv", index=False)
+    (tmp_path / "done/k4-0").touch()
+    crowd.collect(tmp_path, tmp_path)
+    found = pd.read_csv(tmp_path / "rows.csv.gz")
+    assert found.groupby("seed").finished.first().to_dict() == {0: True, 1: False}
+    assert found.groupby("seed").epoch.max().tolist() == [2, 2]
+
+
+@pytest.mark.slow
+def test_whoever_is_told_to_stop_leaves_no_process_behind(tmp_path, data):
+    long = json.dumps(TINY | {"epochs": 10_000})
+    command = [sys.executable, "-m", "nasnb.workflow.crowd", str(tmp_path), "--data", str(data), "--workers", "1"]
+    driver = subprocess.Popen([*command, "--plan", "sgas@0", "--changes", long], stdout=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("runs/*/*/history.csv")):
+        time.sleep(0.2)
+        assert driver.poll() is None
+    children = psutil.Process(driver.pid).children()
+    driver.terminate()
+    assert "0 of 1 searches done, errors: []" in driver.communicate(timeout=60)[0]
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert list(tmp_path.glob("runs/*/*/checkpoint-*.pt"))
 
 
 @pytest.mark.slow
