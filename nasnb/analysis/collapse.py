@@ -93,7 +93,7 @@ def random_cells(seeds: Sequence[int], table: Bench201Table | None = None) -> pd
         "".join(str(BENCH201_NAMES.index(pick.op)) for pick in Genotype.from_notation(arch).picks["cell"])
         for arch in drawn
     ]
-    return pd.DataFrame({"arm": "random cell", "seed": list(seeds), "epoch": 1, "cell": digits})
+    return pd.DataFrame({"arm": "random cell", "seed": list(seeds), "epoch": 1, "finished": True, "cell": digits})
 
 
 def collapse_epochs(rows: pd.DataFrame, *, below: float = COLLAPSED) -> pd.DataFrame:

@@ -196,7 +196,7 @@ def _stop(crowd: Sequence[multiprocessing.Process], until: float) -> None:
 
 
 def collect(out: Path, to: Path) -> None:
-    """One table of all searches, a few files instead of hundreds; `finished` is False for those that got so far only."""
+    """One table instead of hundreds; `finished` is False for searches that only got so far."""
     done = [
         pd.read_csv(path, dtype={"cell": str}).assign(finished=True) for path in sorted((out / "rows").glob("*.csv"))
     ]

@@ -72,7 +72,7 @@ SCALE = (
 
 def keep_all(rows: pd.DataFrame, *, data: str, seconds: float, figures_dir: str | Path = "figures") -> None:
     """Write what there is enough of: the collapse, the phase diagram, the arms with random cells as their floor."""
-    rows = collapse.looked_up(rows)
+    rows = collapse.looked_up(rows.assign(finished=rows.get("finished", True)))
     table = Bench201Table.load()
     accuracies = np.array([line[0] for line in table.rows.values()])
     median = float(np.median(accuracies))
@@ -85,7 +85,7 @@ def keep_all(rows: pd.DataFrame, *, data: str, seconds: float, figures_dir: str 
         keep(f"{FOLDER}/{name}", svg(figure), shown[columns], record, figures_dir=figures_dir)
         plt.close(figure)
 
-    whole = rows[rows.finished] if "finished" in rows else rows
+    whole = rows[rows.finished]
     darts, diagram, arms = whole[whole.arm == "darts-1st"], phases(rows), rows[~rows.arm.str.startswith("phase-")]
     if len(darts):
         write("collapse", plot_collapse(darts, median=median), darts, collapse_words(darts))
@@ -124,7 +124,7 @@ def collapse_words(darts: pd.DataFrame) -> tuple[str, str]:
         f"the cell falls from {before.cifar10:.1f} % after epoch {top} to {after.cifar10:.1f} % at the end while the "
         f"supernet goes from {before.valid_accuracy:.1f} to {after.valid_accuracy:.1f} % on held-out images"
     )
-    alt = f"DARTS over {end} epochs, n = {darts.seed.nunique()} seeds: {fall}."
+    alt = f"DARTS over {end} epochs, n = {darts.seed.nunique()}: {fall}."
     return alt, f"Thin: seeds, thick: their mean, n = {darts.seed.nunique()}. Dotted: {RANDOM}. {SCALE}."
 
 
@@ -156,7 +156,7 @@ def arm_words(arms: pd.DataFrame, left_out: Sequence[str]) -> tuple[str, str]:
     bars = "Bars: 95 % t interval of the mean, from 3 seeds on."
     names = ", ".join(map(collapse.label, left_out))
     gone = f" Left out, since its supernet ends near chance: {names}." if names else ""
-    return alt, f"n = {_range(means.n)} seeds. {bars} Dotted: {RANDOM}.{gone} {SCALE}."
+    return alt, f"n = {_range(means.n)} per arm. {bars} Dotted: {RANDOM}.{gone} {SCALE}."
 
 
 def keep_claims(rows: pd.DataFrame, *, data: str, figures_dir: str | Path = "figures") -> list[Evidence]:
