@@ -208,7 +208,7 @@ def test_the_package_offers_its_main_names():
     assert nasnb.count.__name__ == "count"
     assert "DARTS_V2" in nasnb.GENOTYPES
     method = small(METHODS["darts-1st"])
-    epochs = nasnb.search(method, data_of(method), config_of(method, epochs=1))
+    epochs = nasnb.search.search(method, data_of(method), config_of(method, epochs=1))
     assert next(iter(epochs)).number == 1
     with pytest.raises(AttributeError, match="no attribute 'serch'"):
         _ = nasnb.serch
