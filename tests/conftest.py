@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+# The shapes that signatures name are checked while tests run; before the first import of a module that has them.
+if find_spec("beartype"):
+    SHAPED = [f"nasnb.{room}" for room in ("supernet", "search", "spectral", "analysis")]
+    install_import_hook(SHAPED, "shape_checks.shapes_only")
 
 from nasnb.data import Data, Split
 

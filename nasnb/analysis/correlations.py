@@ -7,6 +7,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Shaped
 from scipy import stats
 
 # variance of Fisher's z = artanh(r) with n points: Fisher 1921; Fieller, Hartley and Pearson 1957
@@ -54,7 +55,7 @@ def correlation_with_interval(
     return Interval(value, *ends, len(x))
 
 
-def _correlation(x: np.ndarray, y: np.ndarray, kind: str) -> float:
+def _correlation(x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"], kind: str) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(_ESTIMATE[kind](x, y).statistic)
@@ -68,7 +69,9 @@ def _fisher(value: float, n: int, kind: str, level: float) -> tuple[float, float
     return float(np.tanh(z - reach)), float(np.tanh(z + reach))
 
 
-def _bootstrap(x: np.ndarray, y: np.ndarray, kind: str, level: float, draws: int, seed: int) -> tuple[float, float]:
+def _bootstrap(
+    x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"], kind: str, level: float, draws: int, seed: int
+) -> tuple[float, float]:
     if len(x) < 3:
         return float("nan"), float("nan")
     chosen = np.random.default_rng(seed).integers(0, len(x), (draws, len(x)))

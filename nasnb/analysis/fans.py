@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
+from nasnb.shapes import Images, Maps, NewMaps, PerOp
 from nasnb.supernet.network import Cell, FanOut, Network, Routed, Weights
 from nasnb.supernet.operations import Source
 from nasnb.supernet.partial_channels import PartialFan, RandomFan
@@ -39,7 +40,7 @@ class Fan:
     module: FanOut
 
     def candidates(
-        self, state: Tensor, *, ops: Collection[str] | None = None, rows: Collection[int] | None = None
+        self, state: Maps, *, ops: Collection[str] | None = None, rows: Collection[int] | None = None
     ) -> dict[tuple[int, str], Tensor]:
         """{(row, operation): its own output, after its BatchNorm and not weighed}; all of them, or some.
 
@@ -59,7 +60,7 @@ class Fan:
                 found |= {(row, name): part for (_, row), part in zip(chosen, parts, strict=True)}
         return found
 
-    def mixture(self, row: int, state: Tensor, weights: Tensor) -> Tensor:
+    def mixture(self, row: int, state: Maps, weights: PerOp) -> NewMaps:
         """The edge's mixed operation on any state, with weights (ops,) in the order of the edge's candidates."""
         ops = self.edges[self.rows.index(row)].ops
         outputs = self.candidates(state, rows=[row])
@@ -129,7 +130,7 @@ def watching(net: Network, see: See):
             handle.remove()
 
 
-def run_until(net: Network, images: Tensor, weights: Weights, *, last: int | None = None) -> None:
+def run_until(net: Network, images: Images, weights: Weights, *, last: int | None = None) -> None:
     """Only as much of a pass as there is to see, blocks 0 to `last`."""
     stop = None if last is None else last + 1
     net.features(net.stem(images), net.route(weights), stop=stop)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
@@ -14,7 +15,9 @@ from nasnb import evaluation
 from nasnb.search.state import Batch, SearchState
 
 
-def alpha_hessian(state: SearchState, batches: Iterable[Batch], *, weight_decay: float = 0.0) -> np.ndarray:
+def alpha_hessian(
+    state: SearchState, batches: Iterable[Batch], *, weight_decay: float = 0.0
+) -> Float[np.ndarray, "n n"]:
     """(n, n), symmetric: second derivatives of the mean loss over the batches, by differentiating twice.
 
     Rows are the entries of alpha, group after group, operations fastest. `weight_decay` goes on the diagonal, as in
@@ -55,7 +58,7 @@ def dominant_eigenvalue(
     return float(eigsh(operator, k=1, **how)[0]) + weight_decay
 
 
-def _product(state: SearchState, batches: Sequence[Batch], vector: np.ndarray) -> np.ndarray:
+def _product(state: SearchState, batches: Sequence[Batch], vector: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """The Hessian times a vector."""
     total = 0.0
     with _only_alpha(state):
@@ -79,7 +82,7 @@ def _gradients(state: SearchState, batches: Iterable[Batch]) -> Iterator[tuple[l
         yield alphas, _flat(torch.autograd.grad(loss, alphas, create_graph=True))
 
 
-def _flat(parts: Sequence[Tensor]) -> Tensor:
+def _flat(parts: Sequence[Tensor]) -> Float[Tensor, " n"]:
     return torch.cat([part.flatten() for part in parts])
 
 

@@ -7,6 +7,7 @@ from itertools import combinations, pairwise, product
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from nasnb.analysis.darts.dominance import is_convolution
 from nasnb.analysis.fans import fans_of
@@ -81,7 +82,7 @@ def agreement_over_time(genotypes: Sequence[Genotype], group: str = "normal", *,
 # --- mixing weights over time: (epochs, edges, ops) ------------------------------------------------------------------
 
 
-def parameter_free_share(weights: np.ndarray, edges: Sequence[Edge]) -> np.ndarray:
+def parameter_free_share(weights: Float[np.ndarray, "epochs edges ops"], edges: Sequence[Edge]) -> np.ndarray:
     """(epochs,): how much of the weight, `none` aside, lies on skips, pools and noise; mean over the edges."""
     real = _columns(edges, lambda op: op != "none", weights.shape[2])
     free = _columns(edges, lambda op: op != "none" and not is_convolution(op), weights.shape[2])
@@ -93,7 +94,7 @@ def parameter_free_picks(genotype: Genotype, group: str = "normal") -> float:
     return float(np.mean([not is_convolution(op) for op in genotype.ops(group)]))
 
 
-def weight_entropy(weights: np.ndarray, edges: Sequence[Edge]) -> np.ndarray:
+def weight_entropy(weights: Float[np.ndarray, "*epochs edges ops"], edges: Sequence[Edge]) -> np.ndarray:
     """(epochs, edges): from 0 (one operation has it all) to 1 (all equal). An edge with one candidate has 0."""
     n_ops = np.array([len(edge.ops) for edge in edges])
     shares = weights / weights.sum(2, keepdims=True)
@@ -101,7 +102,7 @@ def weight_entropy(weights: np.ndarray, edges: Sequence[Edge]) -> np.ndarray:
     return entropy / np.log(np.maximum(n_ops, 2))
 
 
-def weight_gap(weights: np.ndarray) -> np.ndarray:
+def weight_gap(weights: Float[np.ndarray, "*epochs edges ops"]) -> np.ndarray:
     """(epochs, edges): the largest weight less the second largest."""
     ranked = np.sort(weights, axis=2)
     return ranked[..., -1] - ranked[..., -2]

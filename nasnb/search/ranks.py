@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nasnb.search.phase import Hook
 from nasnb.search.state import SearchState
+from nasnb.shapes import PerOp
 from nasnb.spectral import stacked_stable_ranks
 from nasnb.supernet.network import Cell, FanOut
 from nasnb.supernet.operations import SepConv
@@ -20,7 +21,7 @@ OPTIONS = {"of": ("operator", "kernel"), "shape_rule": ("true", "published_code"
 def minimum_stable_rank(*, of: str = "operator", shape_rule: str = "true") -> Callable[[SearchState], dict]:
     """A score: the lower the stable rank, the better the operation and the stronger the edge (equations 7 to 9)."""
 
-    def score(state: SearchState) -> dict[str, Tensor]:
+    def score(state: SearchState) -> dict[str, PerOp]:
         return {group: -ranks for group, ranks in stable_ranks(state, of=of, shape_rule=shape_rule).items()}
 
     return score
@@ -31,19 +32,19 @@ def maximum_stable_rank(
 ) -> Callable[[SearchState], dict]:
     """The ablation of appendix B: the highest rank wins. `keep_edges`: among operations only, edges as the method."""
 
-    def score(state: SearchState) -> dict[str, Tensor]:
+    def score(state: SearchState) -> dict[str, PerOp]:
         ranks = stable_ranks(state, of=of, shape_rule=shape_rule)
         return {group: with_edges_of_minimum(r) if keep_edges else r for group, r in ranks.items()}
 
     return score
 
 
-def with_edges_of_minimum(ranks: Tensor) -> Tensor:
+def with_edges_of_minimum(ranks: PerOp) -> Tensor:
     """Scores (edges, ops) whose best operation has the maximum rank and whose edges are as strong as by the minimum."""
     return ranks - ranks.amax(1, keepdim=True) - ranks.amin(1, keepdim=True)
 
 
-def stable_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[str, Tensor]:
+def stable_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[str, PerOp]:
     """{group: (edges, ops)}: the mean over the cells of a type (equation 7), float64."""
     by_group: dict[str, list[Tensor]] = {group: [] for group in state.relaxation.choices.groups}
     for (group, _), ranks in cell_ranks(state, of=of, shape_rule=shape_rule).items():
@@ -52,7 +53,7 @@ def stable_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = 
 
 
 @torch.no_grad()
-def cell_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[tuple[str, int], Tensor]:
+def cell_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[tuple[str, int], PerOp]:
     """{(group, block): (edges, ops)}: the stable rank of each candidate's last convolution, cell by cell.
 
     `of` the convolution as operator on its maps, or of its kernel, which does not grow with the maps. `shape_rule`

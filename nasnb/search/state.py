@@ -19,6 +19,7 @@ from nasnb.device.precision import autocast
 from nasnb.device.sgd import ReplayedSGD
 from nasnb.evaluation import Tally
 from nasnb.randomness import seeded
+from nasnb.shapes import Images, Logits, Scalar
 from nasnb.supernet.network import Weights
 from nasnb.supernet.relaxation import Relaxation
 
@@ -80,16 +81,16 @@ class SearchState:
         """The config's precision, for a `with`."""
         return autocast(self.train.images.device, self.config.precision)
 
-    def logits(self, images: Tensor, weights: Weights) -> Tensor:
+    def logits(self, images: Images, weights: Weights) -> Logits:
         """float32 logits under the config's precision; closed candidates cost nothing."""
         with self.autocast():
             return _at_least_float32(self.net(images, weights, open=self.relaxation.is_open()))
 
-    def loss(self, batch: Batch, weights: Weights) -> Tensor:
+    def loss(self, batch: Batch, weights: Weights) -> Scalar:
         """Mean cross entropy of a batch."""
         return F.cross_entropy(self.logits(batch[0], weights), batch[1])
 
-    def loss_at(self, params: dict[str, Tensor], batch: Batch) -> Tensor:
+    def loss_at(self, params: dict[str, Tensor], batch: Batch) -> Scalar:
         """The loss at other weights, by name; differentiable in them and in alpha.
 
         Buffers are copies: statistics of weights that are never taken stay out of the network.
@@ -177,7 +178,7 @@ def _for_graphs(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict
     return saved | {"param_groups": [own | {"params": group["params"]} for group, own in pairs]}
 
 
-def _at_least_float32(logits: Tensor) -> Tensor:
+def _at_least_float32(logits: Logits) -> Logits:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from nasnb.device.cuda_graph import decided
 from nasnb.device.distributed import average_gradients, averaged
 from nasnb.search.state import Batch, SearchState
+from nasnb.shapes import Logits, Scalar
 
 NextBatch = Callable[[], Batch]
 Step = Callable[[SearchState, Batch, NextBatch], tuple[Tensor, Tensor]]
@@ -27,7 +28,7 @@ def bilevel(*, order: int = 1, warmup: int = 0, exact: bool = False, disturb: Di
     if order not in (1, 2):
         raise ValueError(f"order={order}: bilevel search is of first (1) or second order (2)")
 
-    def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Tensor, Tensor]:
+    def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Scalar, Logits]:
         learns = decided(lambda: state.stage_epoch >= warmup * state.config.pace)
         if learns and state.alpha_optimizer is not None:
             gradient = alpha_gradient if order == 1 else exact_unrolled_gradient if exact else unrolled_gradient
@@ -46,7 +47,7 @@ def weights_only() -> Step:
 def one_level() -> Step:
     """One batch and one pass: both gradients at the same point, then both updates (StacNAS, equations 8 and 9)."""
 
-    def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Tensor, Tensor]:
+    def step(state: SearchState, train: Batch, next_valid: NextBatch) -> tuple[Scalar, Logits]:
         logits = state.logits(train[0], state.relaxation())
         loss = F.cross_entropy(logits, train[1])
         alphas, weights = list(state.relaxation.parameters()), list(state.net.parameters())
@@ -61,7 +62,7 @@ def one_level() -> Step:
     return step
 
 
-def update_weights(state: SearchState, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def update_weights(state: SearchState, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Scalar, Logits]:
     """One clipped SGD step on the weights; no gradient for alpha is computed."""
     logits = state.logits(batch[0], weights)
     loss = F.cross_entropy(logits, batch[1])

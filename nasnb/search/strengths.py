@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nasnb.device.precision import computing
@@ -118,7 +119,7 @@ def _routed(state: SearchState, group: str, mask: Mask, how: Evaluation, base: l
     return [new if rows & set(leaving) else old for new, old, leaving in zip(routed, base, wiring.leaving, strict=True)]
 
 
-def _shared_out(weights: Tensor, open: Tensor) -> Tensor:
+def _shared_out(weights: Float[Tensor, "*rows ops"], open: Bool[Tensor, "*rows ops"]) -> Float[Tensor, "*rows ops"]:
     kept = weights * open
     share = weights.sum(1, keepdim=True) / kept.sum(1, keepdim=True)
     return (kept * share).nan_to_num(0.0)  # a row without anything open stays 0

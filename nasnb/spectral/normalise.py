@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.config import nearest
+from nasnb.shapes import Kernels
 from nasnb.spectral.norms import TINY, krylov, per_block, power_iteration, unit
 from nasnb.spectral.operator import ConvOperator, Size, undilated
 
@@ -68,7 +70,7 @@ class SpectralNormalised(nn.Module):
         self.register_buffer("size", torch.empty(0))
         self.register_load_state_dict_pre_hook(_make_room)
 
-    def forward(self, weight: Tensor, image_size: Size) -> Tensor:
+    def forward(self, weight: Kernels, image_size: Size) -> Kernels:
         """The rescaled weight. The gradient also flows through sigma = <left, c(right)>, the vectors held constant."""
         size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
         prepared, self.prepared = self.prepared, None
@@ -78,14 +80,16 @@ class SpectralNormalised(nn.Module):
             return prepared
         return _rescaled([self], [weight])[0]
 
-    def operator(self, weight: Tensor) -> ConvOperator:
+    def operator(self, weight: Kernels) -> ConvOperator:
         """What is measured: on 1x1 kernels a single pixel, the norm being the same on every map."""
         operator = ConvOperator(weight, self.image_size, groups=self.groups, **self.walk)
         if operator.is_matrix:
             return ConvOperator(weight, 1, groups=self.groups)
         return undilated(operator) if self.rule.method == "exact" else operator
 
-    def keep(self, left: Tensor, right: Tensor) -> None:
+    def keep(
+        self, left: Float[Tensor, "1 out out_height out_width"], right: Float[Tensor, "1 in in_height in_width"]
+    ) -> None:
         """Vectors for the next forward; in place where possible, so that a captured graph finds them again."""
         for name, new in (("left", left), ("right", right)):
             old = getattr(self, name)
@@ -168,7 +172,7 @@ def _exact(operator: ConvOperator, kept: Vectors | None, iterations: int) -> Vec
     return unit((mix @ images).reshape(1, *operator.output_shape), operator.groups), right
 
 
-def _top_eigenvector(gram: Tensor) -> Tensor:
+def _top_eigenvector(gram: Float[Tensor, "*stack n n"]) -> Float[Tensor, "*stack n"]:
     """(..., n) of positive semidefinite (..., n, n), by repeated squaring: 2^k power iterations in k products.
 
     Unlike torch.linalg.eigh it never waits for the device. The eigenvalue is exact to the dtype's precision: to be

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb import randomness
+from nasnb.shapes import Images, Kernels, Maps, Scalar
 from nasnb.spectral.operator import ConvOperator, Size, circular_singular_values, frobenius_norm, operator_of, undilated
 
 TINY = 1e-12  # no norm is divided by anything smaller
@@ -58,13 +60,13 @@ def power_iteration(
     return Estimate(per_block(image.square(), edges).sqrt(), unit(image, edges), right)
 
 
-def unit(x: Tensor, blocks: int) -> Tensor:
+def unit(x: Maps, blocks: int) -> Maps:
     """A map whose channels fall into `blocks` vectors, each scaled to length 1."""
     lengths = per_block(x.square(), blocks).sqrt().clamp_min(TINY)
     return x / lengths.repeat_interleave(x.shape[1] // blocks)[:, None, None]
 
 
-def per_block(x: Tensor, blocks: int) -> Tensor:
+def per_block(x: Maps, blocks: int) -> Float[Tensor, " {blocks}"]:
     """(blocks,): sums over a map whose channels fall into blocks; whatever its memory format, it is not copied."""
     return x.sum((0, 2, 3)).reshape(blocks, -1).sum(1)
 
@@ -76,7 +78,7 @@ def _noise(operator: ConvOperator, shape: tuple[int, ...], generator: Generator)
     return noise if noise.device.type != "cpu" else noise.contiguous(memory_format=torch.channels_last)
 
 
-def krylov(operator: ConvOperator, rights: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def krylov(operator: ConvOperator, rights: Maps, steps: int) -> tuple[Tensor, Tensor]:
     """Per group, an orthonormal basis grown by `steps` from orthonormal `rights`, (n, *input_shape), and its image.
 
     Lanczos on c^T c: (groups, n + steps, inputs) and (groups, n + steps, outputs). The largest singular value of the
@@ -95,7 +97,9 @@ def krylov(operator: ConvOperator, rights: Tensor, steps: int) -> tuple[Tensor, 
     return _per_group(basis, operator.groups), _per_group(images, operator.groups)
 
 
-def _orthonormal(new: Tensor, known: Tensor) -> Tensor:
+def _orthonormal(
+    new: Float[Tensor, "groups 1 elements"], known: Float[Tensor, "groups n elements"]
+) -> Float[Tensor, "groups 1 elements"]:
     """What `known`, (groups, n, elements), cannot express of `new`, at length 1; zero where that is only rounding."""
     new = F.normalize(new, dim=2, eps=TINY)
     for _ in range(2):  # a second sweep removes the rounding that the first one magnified
@@ -106,12 +110,12 @@ def _orthonormal(new: Tensor, known: Tensor) -> Tensor:
     return new
 
 
-def _per_group(maps: Tensor, groups: int) -> Tensor:
+def _per_group(maps: Maps, groups: int) -> Float[Tensor, "{groups} batch elements"]:
     """(groups, maps, elements of one group), a view."""
     return maps.unflatten(1, (groups, -1)).flatten(2).transpose(0, 1)
 
 
-def group_norms(operator: ConvOperator, *, tolerance: float = 1e-10) -> Tensor:
+def group_norms(operator: ConvOperator, *, tolerance: float = 1e-10) -> Float[Tensor, " groups"]:
     """(groups,): the exact spectral norm of every group, in float64.
 
     Iterates until the residual proves that c^T c has an eigenvalue within `tolerance` (relative) of the squared norm.
@@ -134,7 +138,7 @@ def group_norms(operator: ConvOperator, *, tolerance: float = 1e-10) -> Tensor:
     raise ArithmeticError(f"no norm within {tolerance} after {MAX_RESTARTS} restarts; allow a larger tolerance")
 
 
-def spectral_norm(conv: nn.Conv2d | ConvOperator, image_size: Size, *, method: str = "exact") -> Tensor:
+def spectral_norm(conv: nn.Conv2d | ConvOperator, image_size: Size, *, method: str = "exact") -> Scalar:
     """The largest singular value of a convolution on images of one size, in float64.
 
     method="exact"; "circular", the stride-1 wrap-around convolution that the published code measures; "bound", cheap
@@ -150,12 +154,12 @@ def spectral_norm(conv: nn.Conv2d | ConvOperator, image_size: Size, *, method: s
     return circular_singular_values(operator).max()
 
 
-def stacked_norms(operator: ConvOperator, edges: int) -> Tensor:
+def stacked_norms(operator: ConvOperator, edges: int) -> Float[Tensor, " {edges}"]:
     """(edges,): the exact norm of each of `edges` convolutions stacked along the channels, edge-major."""
     return group_norms(operator).reshape(edges, -1).amax(1)
 
 
-def stable_rank(conv: nn.Conv2d | ConvOperator, image_size: Size, *, of: str = "operator") -> Tensor:
+def stable_rank(conv: nn.Conv2d | ConvOperator, image_size: Size, *, of: str = "operator") -> Scalar:
     """Squared Frobenius norm over squared spectral norm: how many directions a convolution really uses (section 3.1).
 
     of="operator"; "kernel", the weight flattened to (out, rest), which does not grow with the image; "circular", the
@@ -177,7 +181,9 @@ def stable_rank(conv: nn.Conv2d | ConvOperator, image_size: Size, *, of: str = "
     return (total / top) ** 2
 
 
-def stacked_stable_ranks(weight: Tensor, edges: int, image_size: Size, *, of: str = "operator") -> Tensor:
+def stacked_stable_ranks(
+    weight: Kernels, edges: int, image_size: Size, *, of: str = "operator"
+) -> Float[Tensor, " {edges}"]:
     """(edges,): stable rank of each 1x1 convolution of (edges * out, in, 1, 1) on maps of `image_size`, in float64."""
     operator = ConvOperator(weight.detach().double(), image_size, groups=edges)
     if not operator.is_matrix or of not in ("operator", "kernel"):
@@ -200,7 +206,7 @@ def estimate_ratios(
     starts: int = 10,
     start: str = "input",
     generator: Generator = None,
-) -> Tensor:
+) -> Float[Tensor, " {starts}"]:
     """(starts,): the power-iteration estimate over the exact norm, from as many random starts at once."""
     operator = operator_of(conv, image_size)
     operator = replace(operator, weight=operator.weight.detach().double())
@@ -209,7 +215,7 @@ def estimate_ratios(
     return found.sigma / group_norms(operator).max()
 
 
-def noise_sensitivity(conv: nn.Conv2d | ConvOperator, images: Tensor) -> Tensor:
+def noise_sensitivity(conv: nn.Conv2d | ConvOperator, images: Images) -> Scalar:
     """Equation 3 for standard normal noise, mean over the images; never below the stable rank.
 
     For a linear c the expectation is ||x||^2 ||c||_F^2 / ||c(x)||^2, infinite for an image that c sends to zero.
@@ -221,8 +227,8 @@ def noise_sensitivity(conv: nn.Conv2d | ConvOperator, images: Tensor) -> Tensor:
 
 
 def sampled_noise_sensitivity(
-    conv: nn.Conv2d | ConvOperator, images: Tensor, *, draws: int, generator: Generator = None
-) -> Tensor:
+    conv: nn.Conv2d | ConvOperator, images: Images, *, draws: int, generator: Generator = None
+) -> Scalar:
     """Equation 3 as it stands, with `draws` noises per image; what `noise_sensitivity` computes in closed form."""
     operator = _linear(conv, images)
     total = images.new_zeros(())
@@ -235,7 +241,7 @@ def sampled_noise_sensitivity(
     return total / (draws * len(images))
 
 
-def _linear(conv: nn.Conv2d | ConvOperator, images: Tensor) -> ConvOperator:
+def _linear(conv: nn.Conv2d | ConvOperator, images: Images) -> ConvOperator:
     if getattr(conv, "bias", None) is not None:
         raise ValueError("noise sensitivity is of a linear map, and this layer has a bias; build it with bias=False")
     operator = operator_of(conv, tuple(images.shape[2:]))

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nasnb.shapes import Maps, NewMaps, Scalar
 from nasnb.supernet.depthwise import depthwise
 
 Size = int | tuple[int, int]
@@ -75,11 +77,11 @@ class ConvOperator:
         return self.weight.shape[2:] == (1, 1) and self.padding == (0, 0)
 
     @property
-    def blocks(self) -> Tensor:
+    def blocks(self) -> Float[Tensor, "groups out in height width"]:
         """(groups, out / groups, in / groups, height, width): the operator is block-diagonal over groups."""
         return self.weight.unflatten(0, (self.groups, -1))
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, x: Maps) -> NewMaps:
         """c(x) for x of (batch, *input_shape)."""
         if self.is_matrix and self.image_size == (1, 1):  # one batched product: far cheaper than a convolution
             return _times(self.blocks, x)
@@ -89,7 +91,7 @@ class ConvOperator:
             return depthwise(x, self.weight, **dict(zip(("stride", "padding", "dilation"), rows, strict=True)))
         return F.conv2d(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
 
-    def adjoint(self, y: Tensor) -> Tensor:
+    def adjoint(self, y: Maps) -> NewMaps:
         """The transposed convolution, <c(x), y> = <x, adjoint(y)>, for y of (batch, *output_shape).
 
         Written as a convolution, with the flipped kernel, of y stretched by the stride: the fast route for depthwise
@@ -109,12 +111,12 @@ class ConvOperator:
         return F.conv2d(y, flipped.flatten(0, 1), None, 1, padding, self.dilation, self.groups)
 
 
-def _times(blocks: Tensor, x: Tensor) -> Tensor:
+def _times(blocks: Float[Tensor, "groups out in 1 1"], x: Maps) -> Float[Tensor, "batch _ 1 1"]:
     y = torch.einsum("goi,bgi->bgo", blocks[..., 0, 0], x.unflatten(1, (len(blocks), -1))[..., 0, 0])
     return y.reshape(len(x), -1, 1, 1)
 
 
-def _stretched(y: Tensor, stride: tuple[int, int]) -> Tensor:
+def _stretched(y: Maps, stride: tuple[int, int]) -> Float[Tensor, "batch channels new_height new_width"]:
     down, right = stride
     batch, channels, height, width = y.shape
     wide = y.new_zeros(batch, (height - 1) * down + 1, (width - 1) * right + 1, channels).permute(0, 3, 1, 2)
@@ -146,7 +148,7 @@ def undilated(operator: ConvOperator) -> ConvOperator:
     return replace(operator, image_size=size, stride=stride, padding=padding, dilation=dilation)
 
 
-def frobenius_norm(conv: nn.Conv2d | ConvOperator, image_size: Size) -> Tensor:
+def frobenius_norm(conv: nn.Conv2d | ConvOperator, image_size: Size) -> Scalar:
     """Exact, in float64: every squared weight counts as often as its tap lands inside the image."""
     operator = operator_of(conv, image_size)
     squares = operator.weight.detach().double().square().sum((0, 1))
@@ -154,13 +156,13 @@ def frobenius_norm(conv: nn.Conv2d | ConvOperator, image_size: Size) -> Tensor:
     return (rows @ squares @ columns).sqrt()
 
 
-def _landings(axis: Axis) -> Tensor:
+def _landings(axis: Axis) -> Int[Tensor, " taps"]:
     taps = torch.arange(axis.kernel)[:, None] * axis.dilation - axis.padding
     pixels = taps + torch.arange(axis.output) * axis.stride
     return ((pixels >= 0) & (pixels < axis.image)).sum(1)
 
 
-def circular_singular_values(operator: ConvOperator) -> Tensor:
+def circular_singular_values(operator: ConvOperator) -> Float[Tensor, "height width groups rank"]:
     """(height, width, groups, rank): all of the stride-1 wrap-around convolution, float64, by a Fourier transform."""
     height, width = operator.image_size
     weight = operator.weight.detach().double()

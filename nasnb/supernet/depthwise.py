@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
+
+from nasnb.shapes import Kernels, Maps, NewMaps
 
 WIDEST = 3  # kernel columns for which the library's weight gradient is fast; rows do not matter
 
 
-def depthwise(x: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> Tensor:
+def depthwise(x: Maps, weight: Kernels, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> NewMaps:
     """F.conv2d with one group per channel; `weight` is (channels, 1, k, k). Differentiable as often as one likes."""
     library = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
     if library or (dilation > 1 and (stride > 1 or x.shape[-1] % dilation or x.shape[-2] % dilation)):
@@ -22,20 +25,20 @@ def depthwise(x: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0, d
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
+    def forward(ctx, x: Maps, weight: Kernels, stride: int, padding: int, dilation: int) -> NewMaps:
         ctx.save_for_backward(x, weight)
         ctx.walk = stride, padding, dilation
         return F.conv2d(x, weight, None, stride, padding, dilation, len(weight))
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx, gradient: Maps):
         x, weight = ctx.saved_tensors
         for_x = _data_gradient(gradient, x, weight, *ctx.walk) if ctx.needs_input_grad[0] else None
         for_weight = _weight_gradient(gradient, x, weight, *ctx.walk) if ctx.needs_input_grad[1] else None
         return for_x, for_weight, None, None, None
 
 
-def _data_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
+def _data_gradient(gradient: NewMaps, x: Maps, weight: Kernels, stride: int, padding: int, dilation: int) -> Maps:
     if stride > 1:
         return _library(gradient, x, weight, stride, padding, data=True)
     # a pixel collects from wherever it gave to: a forward convolution with the kernel turned by 180 degrees
@@ -43,7 +46,7 @@ def _data_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, pad
     return F.conv2d(gradient, weight.flip(2, 3), None, 1, around, dilation, len(weight))
 
 
-def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
+def _weight_gradient(gradient: NewMaps, x: Maps, weight: Kernels, stride: int, padding: int, dilation: int) -> Kernels:
     size = weight.shape[-1]
     if size <= WIDEST and dilation == 1:
         return _library(gradient, x, weight, stride, padding, data=False)
@@ -56,7 +59,7 @@ def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, p
     return torch.cat(parts, dim=-1)
 
 
-def _phases(x: Tensor, dilation: int) -> Tensor:
+def _phases(x: Maps, dilation: int) -> Float[Tensor, "phases channels new_height new_width"]:
     """(dilation² * batch, channels, height / dilation, width / dilation): every dilation-th pixel, from each start.
 
     Pixels of different phases never meet under a dilated kernel, so each phase is a map of its own under the dense one.

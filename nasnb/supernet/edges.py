@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
 from nasnb.device.distributed import drawn_for
+from nasnb.shapes import Maps, PerEdge, PerOp, Positions, Share
 from nasnb.supernet.layers import Source
 from nasnb.supernet.operations import Builder
 
@@ -45,7 +47,7 @@ class Wiring(nn.Module):
         rows = [row for rows in self.leaving for row in rows]
         self.register_buffer("rows", torch.tensor(rows, dtype=torch.long), persistent=False)
 
-    def forward(self, weights: Tensor | None, edge_scale: Tensor | None, open: Sequence | None) -> list[Routed]:
+    def forward(self, weights: PerOp | None, edge_scale: PerEdge | None, open: Sequence | None) -> list[Routed]:
         """Hands every state the weights of its outgoing edges: one gather per cell type and pass."""
         if weights is None:
             return [Routed(None, None, None)] * len(self.sources)
@@ -95,7 +97,7 @@ class FanOut(nn.Module):
             }
         )
 
-    def forward(self, x: Tensor, routed: Routed, drop_path: float | Tensor = 0.0) -> list[tuple[Tensor] | None]:
+    def forward(self, x: Maps, routed: Routed, drop_path: Share = 0.0) -> list[tuple[Tensor] | None]:
         source = Source(x)
         scales = None if routed.mix is None else dict(zip(self.columns, routed.mix.unbind(1), strict=True))
         stacks: dict[tuple[int, ...], Tensor] = {}
@@ -126,16 +128,16 @@ class FanOut(nn.Module):
         whole = len(positions) == len(members)
         return tuple(members[at] for at in positions), None if whole else positions
 
-    def _of(self, scale: Tensor, edges: tuple[int, ...]) -> Tensor:
+    def _of(self, scale: PerEdge, edges: tuple[int, ...]) -> Float[Tensor, " open"]:
         return scale if len(edges) == self.n_edges else scale[self._index(edges, scale.device)]
 
-    def _index(self, positions: tuple[int, ...], device: torch.device) -> Tensor:
+    def _index(self, positions: tuple[int, ...], device: torch.device) -> Positions:
         """Made once: a copy from the host in every step would make a GPU wait."""
         if (positions, device) not in self._indices:
             self._indices[positions, device] = torch.tensor(positions, device=device)
         return self._indices[positions, device]
 
-    def _add_maps(self, parts: list, maps: list, scales: Mapping | None, drop_path: float | Tensor) -> None:
+    def _add_maps(self, parts: list, maps: list, scales: Mapping | None, drop_path: Share) -> None:
         """Add the maps that edges share: as they are in a final network, in a supernet weighed by a matrix product."""
         if not maps:
             return
@@ -153,7 +155,7 @@ class FanOut(nn.Module):
             parts[edge].append(mixed[edge].permute(0, 3, 1, 2))
 
 
-def dropped(x: Tensor, probability: float | Tensor, training: bool) -> Tensor:
+def dropped(x: Maps, probability: Share, training: bool) -> Maps:
     """Drop path: the whole map of a sample, with this probability, and 1 / keep for the others. In training only."""
     if not training or (isinstance(probability, float | int) and probability == 0):
         return x

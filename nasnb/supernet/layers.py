@@ -6,25 +6,27 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from nasnb.shapes import Maps, NewMaps, Positions, Scale
 from nasnb.supernet.depthwise import depthwise
 
 
 class Source:
     """A state of the cell as its outgoing edges see it: what several candidates need is computed once."""
 
-    def __init__(self, x: Tensor):
+    def __init__(self, x: Maps):
         self.x = x
         self._made: dict[object, Tensor] = {}
 
-    def relu(self) -> Tensor:
+    def relu(self) -> Maps:
         """ReLU, not in place: other candidates read the raw state."""
         if "relu" not in self._made:
             self._made["relu"] = F.relu(self.x)
         return self._made["relu"]
 
-    def relu_for(self, edges: int, every: int = 1) -> Tensor:
+    def relu_for(self, edges: int, every: int = 1) -> Maps:
         """(batch, edges * channels, height, width): the ReLU once per edge, input of a depthwise convolution.
 
         Of `every` 2, only pixels in even rows and columns.
@@ -35,7 +37,7 @@ class Source:
         return self._made[edges, every]
 
 
-def repeated(x: Tensor, edges: int) -> Tensor:
+def repeated(x: Maps, edges: int) -> Float[Tensor, "batch stacked height width"]:
     """(batch, edges * channels, height, width). Unlike Tensor.repeat, this keeps the memory format."""
     return x if edges == 1 else torch.cat([x] * edges, dim=1)
 
@@ -68,7 +70,7 @@ class StackedConv(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # torch's default for nn.Conv2d
         self.reparametrise: nn.Module | None = None
 
-    def forward(self, x: Tensor, open: Tensor | None = None) -> Tensor:
+    def forward(self, x: Maps, open: Positions = None) -> NewMaps:
         weight = self.weight if self.reparametrise is None else self.reparametrise(self.weight, x.shape[-2:])
         edges = self.edges
         if open is not None:
@@ -95,7 +97,7 @@ class StackedNorm(nn.Module):
         self.register_buffer("zeros", torch.zeros(edges * channels), persistent=False)  # GPU kernels want a bias
         self.momentum = 0.1
 
-    def forward(self, x: Tensor, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, x: Maps, scale: Scale = None, open: Positions = None) -> Maps:
         mean, var = self._of(self.running_mean, open), self._of(self.running_var, open)
         weight, bias = self._of(self.weight, open), self._of(self.bias, open)
         if scale is not None:
@@ -107,12 +109,12 @@ class StackedNorm(nn.Module):
             self._put_back(mean, var, open)
         return y
 
-    def _of(self, vector: Tensor | None, open: Tensor | None) -> Tensor | None:
+    def _of(self, vector: Float[Tensor, " stacked"] | None, open: Positions) -> Float[Tensor, " kept"] | None:
         if vector is None or open is None:
             return vector
         return vector.unflatten(0, (self.edges, -1))[open].flatten()
 
     @torch.no_grad()
-    def _put_back(self, mean: Tensor, var: Tensor, open: Tensor) -> None:
+    def _put_back(self, mean: Float[Tensor, " kept"], var: Float[Tensor, " kept"], open: Positions) -> None:
         for buffer, part in ((self.running_mean, mean), (self.running_var, var)):
             buffer.unflatten(0, (self.edges, -1))[open] = part.unflatten(0, (len(open), -1))

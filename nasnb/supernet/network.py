@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
+from nasnb.shapes import Images, Logits, Maps, NewMaps, Share
 from nasnb.supernet.edges import FanOut, Open, Routed, Weights, Wiring
 from nasnb.supernet.layers import Source
 from nasnb.supernet.operations import Builder, FactorizedReduce
@@ -105,12 +107,12 @@ class Cell(nn.Module):
 
     def forward(
         self,
-        s0: Tensor,
-        s1: Tensor,
+        s0: Float[Tensor, "batch channels_0 height_0 width_0"],
+        s1: Maps,
         routed: Sequence[Routed],
-        drop_path: float | Tensor = 0.0,
+        drop_path: Share = 0.0,
         call: Callable = each_time,
-    ) -> Tensor:
+    ) -> NewMaps:
         states = [call(read, s) for read, s in zip(self.inputs, (s0, s1)[-len(self.inputs) :], strict=True)]
         sums: dict[int, tuple[Tensor, ...]] = {}
         for source, fan in enumerate(self.fans):
@@ -124,7 +126,7 @@ class Cell(nn.Module):
         states += [self._node(sums, node, states[0], call) for node in range(len(states), max(self.concat) + 1)]
         return torch.cat([states[node] for node in self.concat], dim=1) if len(self.concat) > 1 else states[-1]
 
-    def _node(self, sums: dict, node: int, like: Tensor, call: Callable) -> Tensor:
+    def _node(self, sums: dict, node: int, like: Maps, call: Callable) -> NewMaps:
         if node in sums:
             return call(self.mix.join, sums[node])
         return torch.zeros_like(like[:, :, :: self.stride, :: self.stride])  # nothing open leads here
@@ -146,7 +148,7 @@ class Halve(nn.Module):
         super().__init__()
         self.reduce = FactorizedReduce(channels_in, channels_out, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> NewMaps:
         return self.reduce(Source(x))
 
 
@@ -161,7 +163,7 @@ class CifarStem(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.channels = (channels, channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Images) -> tuple[Tensor, Tensor]:
         y = self.norm(self.conv(images))
         return y, y
 
@@ -185,7 +187,7 @@ class ImageNetStem(nn.Module):
         )
         self.channels = (channels, channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Images) -> tuple[Tensor, Tensor]:
         s0 = self.stem0(images)
         return s0, self.stem1(s0)
 
@@ -198,7 +200,7 @@ class Head(nn.Module):
         self.before = before
         self.linear = nn.Linear(channels, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Logits:
         x = x if self.before is None else self.before(x)
         # avg_pool2d, not mean: its gradient keeps the memory format (channels last), mean's does not
         return self.linear(F.avg_pool2d(x, x.shape[-2:]).flatten(1))
@@ -218,7 +220,7 @@ class AuxiliaryHead(nn.Module):
         self.expand = nn.Sequential(nn.Conv2d(128, 768, 2, bias=False), *norm, nn.ReLU())
         self.linear = nn.Linear(768, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Logits:
         return self.linear(self.expand(self.reduce(_to_two(F.relu(x)))).flatten(1))
 
 
@@ -248,17 +250,12 @@ class Network(nn.Module):
         self.auxiliary, self.auxiliary_after = auxiliary, auxiliary_after
 
     def forward(
-        self,
-        images: Tensor,
-        weights: Weights | None = None,
-        *,
-        open: Open | None = None,
-        drop_path: float | Tensor = 0.0,
-    ) -> Tensor:
+        self, images: Images, weights: Weights | None = None, *, open: Open | None = None, drop_path: Share = 0.0
+    ) -> Logits:
         """Logits (batch, classes). `open` (host booleans, as the weights) spares what closed candidates would cost."""
         return self.head(self.features(self.stem(images), self.route(weights, open), drop_path=drop_path)[1])
 
-    def with_auxiliary(self, images: Tensor, *, drop_path: float | Tensor = 0.0) -> tuple[Tensor, Tensor]:
+    def with_auxiliary(self, images: Images, *, drop_path: Share = 0.0) -> tuple[Tensor, Tensor]:
         """Logits and the auxiliary head's logits."""
         assert self.auxiliary is not None, "built without auxiliary head"
         routed = self.route(None)
@@ -285,7 +282,7 @@ class Network(nn.Module):
         *,
         start: int = 0,
         stop: int | None = None,
-        drop_path: float | Tensor = 0.0,
+        drop_path: Share = 0.0,
         call: Callable = each_time,
     ) -> tuple[Tensor, Tensor]:
         """The last two states after blocks `start` to `stop`: evaluations that differ late share what comes before.

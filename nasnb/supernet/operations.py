@@ -3,8 +3,7 @@
 An operation is built as `build(channels=, stride=, edges=, affine=)` and called as `op(source, scale, open)`:
 
 - `source` is the state that the edges leave, with the derived maps they share;
-- `scale` (n_open,) holds the mixing weight of every open edge, or is None in a final network, where nothing is mixed;
-- `open` lists which of the op's edges to compute (a long tensor), or is None for all of them.
+- `scale` holds the mixing weight of every open edge; `open` lists which of the op's edges to compute.
 
 It returns (batch, n_open * channels, height, width), edge after edge. A `shared` operation has no weights of its own
 per edge: it returns one (batch, channels, height, width) map for all of them and leaves the weighing to the caller.
@@ -18,9 +17,10 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from nasnb.device.distributed import drawn_for
+from nasnb.shapes import Maps, NewMaps, Positions, Scale
 from nasnb.supernet.layers import Source, StackedConv, StackedNorm, repeated
 
 Builder = Callable[..., nn.Module]
@@ -58,7 +58,7 @@ class SepUnit(nn.Module):
         self.pointwise = StackedConv(channels_in, channels_out, 1, edges=edges)
         self.norm = StackedNorm(channels_out, edges=edges, affine=affine)
 
-    def forward(self, x: Tensor, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, x: Maps, scale: Scale = None, open: Positions = None) -> NewMaps:
         return self.norm(self.pointwise(self.depthwise(x, open), open), scale, open)
 
 
@@ -102,7 +102,7 @@ class SepConv(nn.Module):
         )
         self.edges = edges
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         y = source.relu_for(self.edges if open is None else len(open), self.every)
         for unit in self.units[:-1]:
             y = F.relu(unit(y, None, open))
@@ -121,7 +121,7 @@ class Conv(nn.Module):
         )
         self.norm = StackedNorm(channels, edges=edges, affine=affine)
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         return self.norm(self.conv(source.relu(), open), scale, open)
 
 
@@ -140,7 +140,7 @@ class Conv7x1(nn.Module):
         )
         self.norm = StackedNorm(channels, affine=affine)
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         return self.norm(self.conv(source.relu()), scale)
 
 
@@ -158,7 +158,7 @@ class FactorizedReduce(nn.Module):
         self.norm = StackedNorm(channels_out, edges=edges, affine=affine)
         self.edges = edges
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         x = source.relu()
         edges = self.edges if open is None else len(open)
         whole = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))  # an odd map lacks a pixel from 1 on
@@ -174,7 +174,7 @@ class Identity(nn.Module):
     shared = True
     is_identity = True
 
-    def forward(self, source: Source) -> Tensor:
+    def forward(self, source: Source) -> NewMaps:
         return source.x
 
 
@@ -190,7 +190,7 @@ class Pool(nn.Module):
         super().__init__()
         self.kind, self.stride, self.norm, self.include_pad = kind, stride, norm, include_pad
 
-    def forward(self, source: Source) -> Tensor:
+    def forward(self, source: Source) -> NewMaps:
         if self.kind == "max":
             y = F.max_pool2d(source.x, 3, self.stride, 1)
         else:
@@ -208,7 +208,7 @@ class NormedPool(nn.Module):
         self.pool, self.edges = pool, edges
         self.norm = StackedNorm(channels, edges=edges, affine=True)
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         edges = self.edges if open is None else len(open)
         return self.norm(repeated(self.pool(source), edges), scale, open)
 
@@ -222,7 +222,7 @@ class Noise(nn.Module):
         super().__init__()
         self.stride, self.edges = stride, edges
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         x = source.x[:, :, :: self.stride, :: self.stride]
         edges = self.edges if open is None else len(open)
         like = repeated(x, edges)
@@ -232,7 +232,7 @@ class Noise(nn.Module):
         return noise * scale.to(noise.dtype).repeat_interleave(x.shape[1]).view(1, -1, 1, 1)
 
 
-def _normal_like(x: Tensor) -> Tensor:
+def _normal_like(x: Maps) -> Maps:
     """N(0, 1) in shape and layout of `x`, drawn in plain order: other orders are several times slower on a CPU."""
     return torch.empty_like(x).copy_(torch.randn_like(x, memory_format=torch.contiguous_format))
 
@@ -246,7 +246,7 @@ class PerEdge(nn.Module):
         super().__init__()
         self.copies = nn.ModuleList(make() for _ in range(edges))
 
-    def forward(self, source: Source, scale: Tensor | None = None, open: Tensor | None = None) -> Tensor:
+    def forward(self, source: Source, scale: Scale = None, open: Positions = None) -> NewMaps:
         chosen = range(len(self.copies)) if open is None else open.tolist()
         outputs = [self.copies[edge](source.x) for edge in chosen]
         if scale is not None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
+from nasnb.shapes import Maps, NewMaps, Share
 from nasnb.supernet.edges import FanOut, Routed
 from nasnb.supernet.network import FullMix, full_mix
 from nasnb.supernet.operations import Builder
@@ -62,7 +64,7 @@ class PartialMix:
             return RandomFan([FanOut([edge], names, ops, **size) for edge in edges], self.k, stride)
         return PartialFan(FanOut(edges, names, ops, **size), self.k, stride)
 
-    def join(self, parts: Parts) -> Tensor:
+    def join(self, parts: Parts) -> NewMaps:
         """A node's value from the sum of what its edges brought: mixing the node is mixing each of its edges."""
         if self.select == "random":
             return parts[0]
@@ -71,7 +73,9 @@ class PartialMix:
         return torch.cat(parts if self.mixing == "none" else parts[::-1], dim=1)
 
 
-def shuffled(processed: Tensor, bypass: Tensor, k: int) -> Tensor:
+def shuffled(
+    processed: Maps, bypass: Float[Tensor, "batch others height width"], k: int
+) -> Float[Tensor, "batch all height width"]:
     """Channel c of the k-th part goes to position c * k + part. One copy, channels last."""
     first = processed.permute(0, 2, 3, 1).unsqueeze(-1)
     others = bypass.permute(0, 2, 3, 1).unflatten(-1, (k - 1, -1)).mT
@@ -85,7 +89,7 @@ class PartialFan(nn.Module):
         super().__init__()
         self.inner, self.k, self.stride = inner, k, stride
 
-    def forward(self, x: Tensor, routed: Routed, drop_path: float | Tensor = 0.0) -> list[Parts]:
+    def forward(self, x: Maps, routed: Routed, drop_path: Share = 0.0) -> list[Parts]:
         part = x.shape[1] // self.k
         first, others = x.split([part, x.shape[1] - part], dim=1)  # unlike two slices, one copy on the way back
         bypass = _passed(others, self.stride)
@@ -105,7 +109,7 @@ class RandomFan(nn.Module):
         super().__init__()
         self.inner, self.k, self.stride = nn.ModuleList(inner), k, stride
 
-    def forward(self, x: Tensor, routed: Routed, drop_path: float | Tensor = 0.0) -> list[Parts]:
+    def forward(self, x: Maps, routed: Routed, drop_path: Share = 0.0) -> list[Parts]:
         passed, part = _passed(x, self.stride), x.shape[1] // self.k
         outputs = []
         for edge, fan in enumerate(self.inner):
@@ -118,7 +122,7 @@ class RandomFan(nn.Module):
         return outputs
 
 
-def _passed(x: Tensor, stride: int) -> Tensor:
+def _passed(x: Maps, stride: int) -> NewMaps:
     # the paper is silent on stride 2, its code pools; the last pixel of an odd map alone, as the candidates see it
     return x if stride == 1 else F.max_pool2d(x, 2, 2, ceil_mode=True)
 

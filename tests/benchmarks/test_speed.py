@@ -246,7 +246,7 @@ def test_plain_bench201_is_ours():
     space = SPACES["bench201"]
     edges = space.choices.groups["cell"]
     ours = space.supernet(channels=4, cells=1, classes=3).double()
-    theirs = plain().PlainBench201(edges, 4, 1, 3, Residual).double()
+    theirs = plain.PlainBench201(edges, 4, 1, 3, Residual).double()
     for a, b in ((ours.stem, theirs.stem), (ours.head.linear, theirs.classifier), (ours.head.before[0], theirs.last)):
         copy_in_order(a, b)
     for block, other in zip(ours.blocks, theirs.blocks, strict=True):

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from nasnb import evaluation
 from nasnb.analysis.correlations import correlation_with_interval
@@ -29,6 +28,7 @@ from nasnb.data import Augment, batches
 from nasnb.search.decisions import undecided
 from nasnb.search.ranks import cells_and_sizes
 from nasnb.search.state import Batch, SearchState, begin
+from nasnb.shapes import Images, Labels, PerOp, Scalar
 from nasnb.spectral import stacked_stable_ranks
 from nasnb.training import TrainState
 
@@ -95,7 +95,7 @@ def confusion(state: SearchState, *, n_batches: int = 10, batch_size: int = 64) 
         augment=Augment(crop_padding=c.crop_padding, flip=c.flip),
     )
 
-    def loss(images: Tensor, labels: Tensor) -> Tensor:
+    def loss(images: Images, labels: Labels) -> Scalar:
         return state.loss((images, labels), weights)
 
     return confusion_of(state.net, drawn, loss=loss, m=n_batches, iterations=1).value
@@ -146,7 +146,7 @@ def final_skip_gap(state: SearchState, group: str = "normal") -> float:
     return float(skip_gap(alpha_weights(state)[group].cpu().numpy()[None], edges)[0])
 
 
-def alpha_weights(state: SearchState) -> dict[str, Tensor]:
+def alpha_weights(state: SearchState) -> dict[str, PerOp]:
     """What alpha says as mixing weights, whatever has been decided: {group: (edges, ops)}."""
     relaxation = state.relaxation
     everything = {
@@ -212,7 +212,7 @@ def final_accuracy(state: TrainState, *, statistics: str = "running") -> float:
 # --- a rule of one paper on the supernet of another -------------------------------------------------------------------
 
 
-def convolution_ranks(state: SearchState, *, of: str = "operator") -> dict[str, Tensor]:
+def convolution_ranks(state: SearchState, *, of: str = "operator") -> dict[str, PerOp]:
     """A score for any space of cells: minus the stable rank of candidates that end in a convolution, as MSR-DARTS.
 
     Mean over the cells of a type. What has no convolution (skip, pools, none) is minus infinity: never chosen.

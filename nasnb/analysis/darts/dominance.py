@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from nasnb.architecture import Edge, Genotype
 
@@ -20,7 +21,7 @@ def is_convolution(op: str) -> bool:
     return "conv" in op
 
 
-def skip_gap(weights: np.ndarray, edges: Sequence[Edge]) -> np.ndarray:
+def skip_gap(weights: Float[np.ndarray, "*epochs edges ops"], edges: Sequence[Edge]) -> np.ndarray:
     """(epochs,): the mixing weight of skip minus that of the edge's best convolution, mean over edges that have both.
 
     `weights` is (epochs, edges, ops). DARTS-PT plots this gap against the supernet's accuracy.

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -45,11 +46,13 @@ def hypergradient_errors(
     return {"errors": pd.DataFrame(rows, columns=["gradient", "batch", "measure", "value"])}
 
 
-def _flat(gradients: Sequence[Tensor]) -> Tensor:
+def _flat(gradients: Sequence[Tensor]) -> Float[Tensor, " n"]:
     return torch.cat([g.flatten() for g in gradients])
 
 
-def _errors(name: str, batch: int, estimate: Tensor, exact: Tensor) -> list[tuple[str, int, str, float]]:
+def _errors(
+    name: str, batch: int, estimate: Float[Tensor, " n"], exact: Float[Tensor, " n"]
+) -> list[tuple[str, int, str, float]]:
     return [
         (name, batch, "relative error", float((estimate - exact).norm() / exact.norm())),
         (name, batch, "cosine", float(cosine_similarity(estimate, exact, dim=0))),

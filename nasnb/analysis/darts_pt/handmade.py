@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from nasnb.config import TrainConfig
 from nasnb.data import Data
 from nasnb.evaluation import Tally
 from nasnb.randomness import seeded
+from nasnb.shapes import Images, Logits, Maps, NewMaps
 from nasnb.training import TrainState
 
 RECIPE = TrainConfig(
@@ -32,7 +33,7 @@ class Stack(nn.Module):
         self.stages = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
         self.linear = nn.Linear(channels, classes)
 
-    def forward(self, images: Tensor, *, drop_path: float = 0.0) -> Tensor:
+    def forward(self, images: Images, *, drop_path: float = 0.0) -> Logits:
         x = images
         for stage in self.stages:
             for layer in stage:
@@ -71,7 +72,7 @@ class ResidualBlock(nn.Module):
             )
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> NewMaps:
         return F.relu(self.path(x) + self.shortcut(x))
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nasnb import evaluation
@@ -50,7 +51,13 @@ def optimal_mixture(var_conv: float, var_skip: float, covariance: float) -> Mixt
     return Mixture(1.0, 0.0, var_conv, float("-inf"))
 
 
-def grid_minimum(conv: np.ndarray, skip: np.ndarray, target: np.ndarray, *, points: int = 1001) -> tuple[float, float]:
+def grid_minimum(
+    conv: Float[np.ndarray, " values"],
+    skip: Float[np.ndarray, " values"],
+    target: Float[np.ndarray, " values"],
+    *,
+    points: int = 1001,
+) -> tuple[float, float]:
     """(best skip weight, variance left) over a grid from 0 to 1: no formula, to check the closed form."""
     grid = np.linspace(0, 1, points)
     left = [np.var((1 - s) * conv + s * skip - target) for s in grid]

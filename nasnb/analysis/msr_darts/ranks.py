@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.analysis.fans import Fan, fans_of, run_until
 from nasnb.randomness import generator
+from nasnb.shapes import Images
 from nasnb.spectral import ConvOperator, estimate_ratios, noise_sensitivity, stable_rank
 from nasnb.supernet.network import Network, Weights
 from nasnb.supernet.operations import Conv, SepConv, StackedConv
@@ -112,7 +113,7 @@ def _inputs(lasts: Sequence[Last], note):
 
 
 @torch.no_grad()
-def noise_against_rank(net: Network, images: Tensor, weights: Weights, *, statistics: str = "running") -> pd.DataFrame:
+def noise_against_rank(net: Network, images: Images, weights: Weights, *, statistics: str = "running") -> pd.DataFrame:
     """The rank table with `noise_sensitivity`, equation 3 on what each last convolution really gets for these images.
 
     The mean over the images of psi = |x|^2 |c|_F^2 / |c(x)|^2 is never below the operator's stable rank. An image

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from nasnb.config import SearchConfig
 from nasnb.supernet.partial_channels import partial_channels
@@ -33,7 +34,9 @@ def in_proportion(config: SearchConfig, k: int, *, of: int = 4) -> SearchConfig:
     return replace(config, batch_size=max(2, config.batch_size * k // of), lr=config.lr * k / of)
 
 
-def processed_counts(channels: int, k: int, *, nodes: int, mixing: str = "shuffle") -> np.ndarray:
+def processed_counts(
+    channels: int, k: int, *, nodes: int, mixing: str = "shuffle"
+) -> Int[np.ndarray, "rows {channels}"]:
     """(nodes + 1, channels): by how many mixtures each channel has gone, after every node of a chain.
 
     Column c is the c-th channel of that node, so a row also shows which kind comes first to the next edge.

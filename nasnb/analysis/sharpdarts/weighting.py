@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from nasnb.evaluation import statistics
 from nasnb.search.state import Batch, SearchState
+from nasnb.shapes import PerOp
 from nasnb.supernet.relaxation import Rule, softmax
 
 
-def softmax_of(weights: np.ndarray) -> np.ndarray:
+def softmax_of(weights: Float[np.ndarray, "*rows ops"]) -> Float[np.ndarray, "*rows ops"]:
     """The softmax w behind recorded mixing weights (..., ops), whether these are w itself or 1 - max(w) + w.
 
     The n factors of equation 3 add up to n (1 - max(w)) + 1, and differ from w by the same constant. Every candidate
@@ -22,7 +24,7 @@ def softmax_of(weights: np.ndarray) -> np.ndarray:
     return weights - (weights.sum(-1, keepdims=True) - 1) / weights.shape[-1]
 
 
-def alpha_gradient_of(w: Tensor, worth: Tensor, *, weighting: str = "scalar") -> Tensor:
+def alpha_gradient_of(w: PerOp, worth: PerOp, *, weighting: str = "scalar") -> PerOp:
     """dL/dalpha (..., ops) of a mixture in closed form.
 
     `worth` is g_i = <dL/dy, op_i(x)>, the derivative by the factor of each operation. Scalar mixing gives

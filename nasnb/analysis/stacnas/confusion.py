@@ -11,6 +11,7 @@ from math import log
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb import evaluation
@@ -38,7 +39,7 @@ def gradient_confusion(
     return float(rows.max() if rule == "set" else rows.mean())
 
 
-def _confusions(gram: Tensor) -> Tensor:
+def _confusions(gram: Float[Tensor, "batches batches"]) -> Tensor:
     """(batches,): max(0, max over j of -<g_i, g_j>). A gradient always agrees with itself."""
     return (-gram.double()).fill_diagonal_(0).clamp_min(0).amax(1)
 

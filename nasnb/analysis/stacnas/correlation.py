@@ -13,6 +13,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as link
 from scipy.spatial.distance import squareform
@@ -61,7 +62,7 @@ class Correlation:
         totals = self.sums.sum(1)
         return self.products - totals[:, None] * totals / (self.images * self.sums.shape[1])
 
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> Float[np.ndarray, "ops ops"]:
         """(ops, ops); NaN where an output never changes."""
         covariances = self.covariances().cpu().numpy()
         deviations = np.sqrt(covariances.diagonal().clip(0))
