@@ -27,7 +27,14 @@ Then = Callable[["Method", dict[str, Any]], "Method"]  # from the scores of a st
 
 @dataclass(frozen=True)
 class Method:
-    """A search method: what competes, how it is mixed, weighed, trained and scored, and its paper's own numbers."""
+    """A search method: what competes, how it is mixed, weighed, trained and scored, and its paper's own numbers.
+
+    >>> from nasnb import METHODS, Method
+    >>> isinstance(METHODS["pc-darts"], Method), METHODS["pc-darts"].mix
+    (True, PartialMix(k=4, select='first', mixing='shuffle'))
+    >>> METHODS["pc-darts"].on("s2").space.name
+    's2'
+    """
 
     name: str
     space: Space

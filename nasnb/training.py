@@ -128,6 +128,15 @@ def train(state: TrainState, *, on_step: Callable[[TrainState], None] | None = N
 
     The reported number of DARTS is the test error of the last epoch; no best epoch is picked here, see `reported`.
     Raises FloatingPointError when the loss stops being a number, MemoryError when the device is too small.
+
+    >>> from nasnb import GENOTYPES, METHODS, SPACES, train
+    >>> from nasnb.config import scaled
+    >>> from nasnb.data import load
+    >>> from nasnb.training import prepare
+    >>> config = scaled(METHODS["darts-1st"].training, "smoke", epochs=1, train_images=64)
+    >>> state = prepare(SPACES["darts"], GENOTYPES["DARTS_V2"], load("fashion-sample").resized(16), config)
+    >>> [0 <= epoch.test.accuracy <= 100 for epoch in train(state)]
+    [True]
     """
     while state.epoch < state.config.epochs:
         started = time.perf_counter()

@@ -8,9 +8,9 @@ from typing import Any
 
 from beartype import beartype
 
-import nasnb.shapes
+import nasnb.supernet.shapes
 
-NAMES = [name for name in vars(nasnb.shapes) if name[0].isupper() and name != "Tensor"]
+NAMES = [name for name in vars(nasnb.supernet.shapes) if name[0].isupper() and name != "Tensor"]
 SHAPES = re.compile(rf"jaxtyping|\b({'|'.join([*NAMES, 'Shaped'])})\b")
 
 

@@ -1,4 +1,11 @@
-"""Every published genotype, by name: `GENOTYPES["DARTS_V2"]`. The cells are data, in genotypes.csv beside this file."""
+"""Every published genotype, by name. The cells are data, in genotypes.csv beside this file.
+
+>>> from nasnb import GENOTYPES, Genotype
+>>> GENOTYPES["DARTS_V2"].picks["normal"][0]
+Pick(op='sep_conv_3x3', source=0, target=2)
+>>> Genotype.from_notation(GENOTYPES["DARTS_V2"].notation()) == GENOTYPES["DARTS_V2"]
+True
+"""
 
 from __future__ import annotations
 

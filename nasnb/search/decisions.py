@@ -13,7 +13,7 @@ from nasnb.limits import decisive
 from nasnb.search.phase import Hook
 from nasnb.search.state import SearchState
 from nasnb.search.strengths import Evaluation, operation_strengths
-from nasnb.shapes import PerEdge, PerOp
+from nasnb.supernet.shapes import EdgeValues, OpValues
 
 Choose = Callable[[SearchState, str, int], int]  # the operation that an edge of a group is decided to
 
@@ -107,7 +107,7 @@ def prune_full_nodes(state: SearchState, group: str, kept: Counter) -> None:
             state.relaxation.decide(group, i, None)
 
 
-def edge_scores(state: SearchState, group: str, past: Sequence = ()) -> PerEdge:
+def edge_scores(state: SearchState, group: str, past: Sequence = ()) -> EdgeValues:
     """(edges,): SGAS' score from 0 to 1, over all edges of the cell, decided ones included."""
     weights = _weights(state, group)
     p = likelihoods(state, group)
@@ -121,7 +121,7 @@ def edge_scores(state: SearchState, group: str, past: Sequence = ()) -> PerEdge:
     return score
 
 
-def likelihoods(state: SearchState, group: str) -> PerOp:
+def likelihoods(state: SearchState, group: str) -> OpValues:
     """(edges, ops): the mixing weights without `none`, each edge adding up to 1."""
     kept = _weights(state, group) * _is_real(state, group)
     return kept / kept.sum(1, keepdim=True)
@@ -140,7 +140,7 @@ def _is_real(state: SearchState, group: str) -> Tensor:
     return torch.tensor(rows, device=state.relaxation.alpha[group].device)
 
 
-def _to_unit_range(x: PerEdge) -> PerEdge:
+def _to_unit_range(x: EdgeValues) -> EdgeValues:
     low, high = x.min(), x.max()
     # a factor that is the same on all edges (importance where no edge has `none`) says nothing: it drops out
     return torch.ones_like(x) if high - low <= 1e-9 else (x - low) / (high - low)  # rounding is no range, NaN no 1

@@ -10,7 +10,7 @@ from torch import Tensor
 from nasnb.device.cuda_graph import decided
 from nasnb.search.state import SearchState
 from nasnb.search.steps import Disturb
-from nasnb.shapes import OpenOps, PerOp
+from nasnb.supernet.shapes import OpenOps, OpValues
 
 
 def uniform_noise(eps_start: float = 0.03, eps_end: float = 0.3) -> Disturb:
@@ -34,7 +34,7 @@ def _noise(draw: Callable[[Tensor], Tensor], eps_start: float, eps_end: float) -
     return disturb
 
 
-def back_to_simplex(rows: PerOp, open: OpenOps) -> PerOp:
+def back_to_simplex(rows: OpValues, open: OpenOps) -> OpValues:
     """Rows (edges, ops) clipped to [0, 1] over their open candidates and divided by their sum.
 
     A row with nothing left becomes one at its largest entry before clipping. Decided and pruned rows come out as they

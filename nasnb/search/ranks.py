@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from nasnb.search.phase import Hook
 from nasnb.search.state import SearchState
-from nasnb.shapes import PerOp
 from nasnb.spectral import stacked_stable_ranks
 from nasnb.supernet.network import Cell, FanOut
 from nasnb.supernet.operations import SepConv
+from nasnb.supernet.shapes import OpValues
 
 OPTIONS = {"of": ("operator", "kernel"), "shape_rule": ("true", "published_code")}
 
@@ -21,7 +21,7 @@ OPTIONS = {"of": ("operator", "kernel"), "shape_rule": ("true", "published_code"
 def minimum_stable_rank(*, of: str = "operator", shape_rule: str = "true") -> Callable[[SearchState], dict]:
     """A score: the lower the stable rank, the better the operation and the stronger the edge (equations 7 to 9)."""
 
-    def score(state: SearchState) -> dict[str, PerOp]:
+    def score(state: SearchState) -> dict[str, OpValues]:
         return {group: -ranks for group, ranks in stable_ranks(state, of=of, shape_rule=shape_rule).items()}
 
     return score
@@ -32,19 +32,19 @@ def maximum_stable_rank(
 ) -> Callable[[SearchState], dict]:
     """The ablation of appendix B: the highest rank wins. `keep_edges`: among operations only, edges as the method."""
 
-    def score(state: SearchState) -> dict[str, PerOp]:
+    def score(state: SearchState) -> dict[str, OpValues]:
         ranks = stable_ranks(state, of=of, shape_rule=shape_rule)
         return {group: with_edges_of_minimum(r) if keep_edges else r for group, r in ranks.items()}
 
     return score
 
 
-def with_edges_of_minimum(ranks: PerOp) -> Tensor:
+def with_edges_of_minimum(ranks: OpValues) -> Tensor:
     """Scores (edges, ops) whose best operation has the maximum rank and whose edges are as strong as by the minimum."""
     return ranks - ranks.amax(1, keepdim=True) - ranks.amin(1, keepdim=True)
 
 
-def stable_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[str, PerOp]:
+def stable_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[str, OpValues]:
     """{group: (edges, ops)}: the mean over the cells of a type (equation 7), float64."""
     by_group: dict[str, list[Tensor]] = {group: [] for group in state.relaxation.choices.groups}
     for (group, _), ranks in cell_ranks(state, of=of, shape_rule=shape_rule).items():
@@ -53,7 +53,9 @@ def stable_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = 
 
 
 @torch.no_grad()
-def cell_ranks(state: SearchState, *, of: str = "operator", shape_rule: str = "true") -> dict[tuple[str, int], PerOp]:
+def cell_ranks(
+    state: SearchState, *, of: str = "operator", shape_rule: str = "true"
+) -> dict[tuple[str, int], OpValues]:
     """{(group, block): (edges, ops)}: the stable rank of each candidate's last convolution, cell by cell.
 
     `of` the convolution as operator on its maps, or of its kernel, which does not grow with the maps. `shape_rule`

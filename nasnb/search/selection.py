@@ -12,13 +12,13 @@ from torch import Tensor
 
 from nasnb.limits import decisive
 from nasnb.search.state import SearchState
-from nasnb.shapes import PerOp
 from nasnb.supernet.relaxation import softmax
+from nasnb.supernet.shapes import OpValues
 
 ScoreRule = Callable[[SearchState], dict[str, Tensor]]
 
 
-def magnitude(state: SearchState) -> dict[str, PerOp]:
+def magnitude(state: SearchState) -> dict[str, OpValues]:
     """The mixing weights themselves (DARTS, section 2.4), times the edge weights where there are any (PC-DARTS)."""
     weights = state.weights()
     return {
@@ -27,13 +27,13 @@ def magnitude(state: SearchState) -> dict[str, PerOp]:
     }
 
 
-def softmax_weights(state: SearchState) -> dict[str, PerOp]:
+def softmax_weights(state: SearchState) -> dict[str, OpValues]:
     """The softmax of alpha, whatever the mixing: sharpDARTS decodes cells and paths with it (section 4.2)."""
     relaxation = state.relaxation
     return {g: softmax.weigh(alpha.detach(), relaxation.open(g)) for g, alpha in relaxation.alpha.items()}
 
 
-def logit(state: SearchState) -> dict[str, PerOp]:
+def logit(state: SearchState) -> dict[str, OpValues]:
     """Alpha before the softmax: edges are then ranked whatever else competes on them (the code of StacNAS)."""
     return {group: alpha.detach() for group, alpha in state.relaxation.alpha.items()}
 

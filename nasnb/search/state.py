@@ -19,9 +19,9 @@ from nasnb.device.precision import autocast
 from nasnb.device.sgd import ReplayedSGD
 from nasnb.evaluation import Tally
 from nasnb.randomness import seeded
-from nasnb.shapes import Images, Logits, Scalar
 from nasnb.supernet.network import Weights
 from nasnb.supernet.relaxation import Relaxation
+from nasnb.supernet.shapes import Images, Logits, Scalar
 
 Batch = tuple[Tensor, Tensor]
 

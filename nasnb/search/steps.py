@@ -11,7 +11,7 @@ from torch import Tensor
 from nasnb.device.cuda_graph import decided
 from nasnb.device.distributed import average_gradients, averaged
 from nasnb.search.state import Batch, SearchState
-from nasnb.shapes import Logits, Scalar
+from nasnb.supernet.shapes import Logits, Scalar
 
 NextBatch = Callable[[], Batch]
 Step = Callable[[SearchState, Batch, NextBatch], tuple[Tensor, Tensor]]

@@ -1,4 +1,9 @@
-"""All search spaces by name, and what each of them promises."""
+"""All search spaces by name, and what each of them promises.
+
+>>> from nasnb import SPACES
+>>> {group: SPACES["darts"].choices.shape(group) for group in SPACES["darts"].choices.groups}
+{'normal': (14, 8), 'reduce': (14, 8)}
+"""
 
 from __future__ import annotations
 

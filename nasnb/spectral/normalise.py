@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.config import nearest
-from nasnb.shapes import Kernels
 from nasnb.spectral.norms import TINY, krylov, per_block, power_iteration, unit
 from nasnb.spectral.operator import ConvOperator, Size, undilated
+from nasnb.supernet.shapes import Kernels
 
 BURN_IN = (8,) * 6  # rounds of the exact method at the first step, when there is no earlier vector to start from
 Vectors = tuple[Tensor, Tensor]

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb import randomness
-from nasnb.shapes import Images, Kernels, Maps, Scalar
 from nasnb.spectral.operator import ConvOperator, Size, circular_singular_values, frobenius_norm, operator_of, undilated
+from nasnb.supernet.shapes import Images, Kernels, Maps, Scalar
 
 TINY = 1e-12  # no norm is divided by anything smaller
 KEPT = 6  # vectors that survive a restart of the exact iteration

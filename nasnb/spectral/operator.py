@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nasnb.shapes import Maps, NewMaps, Scalar
 from nasnb.supernet.depthwise import depthwise
+from nasnb.supernet.shapes import Maps, NewMaps, Scalar
 
 Size = int | tuple[int, int]
 

@@ -33,6 +33,11 @@ def count(
     One multiply-add counts once. `how="layers"` counts convolutions and linear layers, "elementwise" normalisations,
     ReLUs and pools too, as the tables of sharpDARTS and PC-DARTS do (final networks only). Runs on the meta device:
     nothing is computed, the network is not touched.
+
+    >>> from nasnb import GENOTYPES, SPACES, count
+    >>> net = SPACES["darts"].network(GENOTYPES["DARTS_V2"], channels=36, cells=20, classes=10, auxiliary=False)
+    >>> f"{count(net).parameters:,}"
+    '3,349,342'
     """
     if how not in ("layers", "elementwise"):
         raise ValueError(f"unknown way to count {how!r}: choose 'layers' or 'elementwise'")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nasnb.shapes import Kernels, Maps, NewMaps
+from nasnb.supernet.shapes import Kernels, Maps, NewMaps
 
 WIDEST = 3  # kernel columns for which the library's weight gradient is fast; rows do not matter
 

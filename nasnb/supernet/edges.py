@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from nasnb.architecture import Edge
 from nasnb.device.distributed import drawn_for
-from nasnb.shapes import Maps, PerEdge, PerOp, Positions, Share
 from nasnb.supernet.layers import Source
 from nasnb.supernet.operations import Builder
+from nasnb.supernet.shapes import EdgeValues, Maps, OpValues, Positions, Share
 
 Weights = Mapping[str, Tensor]
 Open = Mapping[str, Sequence[Sequence[bool]]]
@@ -47,7 +47,7 @@ class Wiring(nn.Module):
         rows = [row for rows in self.leaving for row in rows]
         self.register_buffer("rows", torch.tensor(rows, dtype=torch.long), persistent=False)
 
-    def forward(self, weights: PerOp | None, edge_scale: PerEdge | None, open: Sequence | None) -> list[Routed]:
+    def forward(self, weights: OpValues | None, edge_scale: EdgeValues | None, open: Sequence | None) -> list[Routed]:
         """Hands every state the weights of its outgoing edges: one gather per cell type and pass."""
         if weights is None:
             return [Routed(None, None, None)] * len(self.sources)
@@ -128,7 +128,7 @@ class FanOut(nn.Module):
         whole = len(positions) == len(members)
         return tuple(members[at] for at in positions), None if whole else positions
 
-    def _of(self, scale: PerEdge, edges: tuple[int, ...]) -> Float[Tensor, " open"]:
+    def _of(self, scale: EdgeValues, edges: tuple[int, ...]) -> Float[Tensor, " open"]:
         return scale if len(edges) == self.n_edges else scale[self._index(edges, scale.device)]
 
     def _index(self, positions: tuple[int, ...], device: torch.device) -> Positions:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nasnb.shapes import Maps, NewMaps, Positions, Scale
 from nasnb.supernet.depthwise import depthwise
+from nasnb.supernet.shapes import Maps, NewMaps, Positions, Scale
 
 
 class Source:

@@ -15,10 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
-from nasnb.shapes import Images, Logits, Maps, NewMaps, Share
 from nasnb.supernet.edges import FanOut, Open, Routed, Weights, Wiring
 from nasnb.supernet.layers import Source
 from nasnb.supernet.operations import Builder, FactorizedReduce
+from nasnb.supernet.shapes import Images, Logits, Maps, NewMaps, Share
 
 
 @dataclass(frozen=True)

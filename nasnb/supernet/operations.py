@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasnb.device.distributed import drawn_for
-from nasnb.shapes import Maps, NewMaps, Positions, Scale
 from nasnb.supernet.layers import Source, StackedConv, StackedNorm, repeated
+from nasnb.supernet.shapes import Maps, NewMaps, Positions, Scale
 
 Builder = Callable[..., nn.Module]
 

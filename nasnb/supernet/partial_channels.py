@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
-from nasnb.shapes import Maps, NewMaps, Share
 from nasnb.supernet.edges import FanOut, Routed
 from nasnb.supernet.network import FullMix, full_mix
 from nasnb.supernet.operations import Builder
+from nasnb.supernet.shapes import Maps, NewMaps, Share
 
 __all__ = ["FullMix", "PartialMix", "full_mix", "partial_channels"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nasnb.architecture import Choices
 from nasnb.randomness import generator
-from nasnb.shapes import OpenOps, PerEdge, PerOp
+from nasnb.supernet.shapes import EdgeValues, OpenOps, OpValues
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,22 @@ class Rule:
     edges: bool = False  # True: every edge has a beta too, softmaxed over the edges that enter its node
 
 
-def _softmax(alpha: PerOp, open: OpenOps) -> PerOp:
+def _softmax(alpha: OpValues, open: OpenOps) -> OpValues:
     # a row with nothing open is 0 / 0 and gets zeros; an alpha that is no number must stay one, for all to see
     return torch.where(open, torch.softmax(alpha.masked_fill(~open, -torch.inf), dim=1), 0.0)
 
 
-def _max_w(alpha: PerOp, open: OpenOps) -> PerOp:
+def _max_w(alpha: OpValues, open: OpenOps) -> OpValues:
     # the maximum is not detached: the leader's own factor is then the constant 1 (sharpDARTS, section 4.2)
     w = _softmax(alpha, open)
     return torch.where(open, 1 - w.amax(dim=1, keepdim=True) + w, torch.zeros_like(w))
 
 
-def _uniform(alpha: PerOp, open: OpenOps) -> PerOp:
+def _uniform(alpha: OpValues, open: OpenOps) -> OpValues:
     return _softmax(torch.zeros_like(alpha), open)
 
 
-def _plain_sum(alpha: PerOp, open: OpenOps) -> PerOp:
+def _plain_sum(alpha: OpValues, open: OpenOps) -> OpValues:
     return open.to(alpha.dtype)
 
 
@@ -83,7 +83,7 @@ class Relaxation(nn.Module):
             weights[f"{group}/edges"] = self.edge_weights(group)
         return weights
 
-    def edge_weights(self, group: str) -> PerEdge:
+    def edge_weights(self, group: str) -> EdgeValues:
         """(edges,): softmax of beta over the edges that enter the same node."""
         same_node = getattr(self, f"enters_{group}")
         shares = torch.softmax(self.beta[group].expand_as(same_node).masked_fill(~same_node, -torch.inf), dim=1)
@@ -108,12 +108,12 @@ class Relaxation(nn.Module):
         """The open mask on the host, whatever it is."""
         return {group: tuple(map(tuple, self.open(group).tolist())) for group in self.alpha}
 
-    def held(self) -> dict[str, PerOp]:
+    def held(self) -> dict[str, OpValues]:
         """{group: alpha now}, if edges have been decided: weight decay and momentum would go on moving it."""
         return {} if self.is_open() is None else {group: alpha.detach().clone() for group, alpha in self.alpha.items()}
 
     @torch.no_grad()
-    def put_back(self, held: dict[str, PerOp]) -> None:
+    def put_back(self, held: dict[str, OpValues]) -> None:
         """Undo what happened to the alpha of decided and pruned edges since `held`."""
         for group, before in held.items():
             decided = self.open(group).sum(1, keepdim=True) <= 1

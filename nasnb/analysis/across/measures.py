@@ -28,8 +28,8 @@ from nasnb.data import Augment, batches
 from nasnb.search.decisions import undecided
 from nasnb.search.ranks import cells_and_sizes
 from nasnb.search.state import Batch, SearchState, begin
-from nasnb.shapes import Images, Labels, PerOp, Scalar
 from nasnb.spectral import stacked_stable_ranks
+from nasnb.supernet.shapes import Images, Labels, OpValues, Scalar
 from nasnb.training import TrainState
 
 NOT_DEFINED = "not defined: "
@@ -146,7 +146,7 @@ def final_skip_gap(state: SearchState, group: str = "normal") -> float:
     return float(skip_gap(alpha_weights(state)[group].cpu().numpy()[None], edges)[0])
 
 
-def alpha_weights(state: SearchState) -> dict[str, PerOp]:
+def alpha_weights(state: SearchState) -> dict[str, OpValues]:
     """What alpha says as mixing weights, whatever has been decided: {group: (edges, ops)}."""
     relaxation = state.relaxation
     everything = {
@@ -212,7 +212,7 @@ def final_accuracy(state: TrainState, *, statistics: str = "running") -> float:
 # --- a rule of one paper on the supernet of another -------------------------------------------------------------------
 
 
-def convolution_ranks(state: SearchState, *, of: str = "operator") -> dict[str, PerOp]:
+def convolution_ranks(state: SearchState, *, of: str = "operator") -> dict[str, OpValues]:
     """A score for any space of cells: minus the stable rank of candidates that end in a convolution, as MSR-DARTS.
 
     Mean over the cells of a type. What has no convolution (skip, pools, none) is minus infinity: never chosen.

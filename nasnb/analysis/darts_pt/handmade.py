@@ -15,7 +15,7 @@ from nasnb.config import TrainConfig
 from nasnb.data import Data
 from nasnb.evaluation import Tally
 from nasnb.randomness import seeded
-from nasnb.shapes import Images, Logits, Maps, NewMaps
+from nasnb.supernet.shapes import Images, Logits, Maps, NewMaps
 from nasnb.training import TrainState
 
 RECIPE = TrainConfig(

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.analysis.fans import Fan, fans_of, run_until
 from nasnb.randomness import generator
-from nasnb.shapes import Images
 from nasnb.spectral import ConvOperator, estimate_ratios, noise_sensitivity, stable_rank
 from nasnb.supernet.network import Network, Weights
 from nasnb.supernet.operations import Conv, SepConv, StackedConv
+from nasnb.supernet.shapes import Images
 
 
 class Last(NamedTuple):
