@@ -51,6 +51,7 @@ class Wiring(nn.Module):
         """Hands every state the weights of its outgoing edges: one gather per cell type and pass."""
         if weights is None:
             return [Routed(None, None, None)] * len(self.sources)
+        # `none` and what an edge lacks read the appended zero, so that no branch depends on alpha's layout
         mix = torch.cat([weights.flatten(), weights.new_zeros(1)])[self.index]
         scales: Sequence[Tensor | None] = [None] * len(self.sources)
         sizes = [len(rows) for rows in self.leaving]
@@ -98,15 +99,17 @@ class FanOut(nn.Module):
         )
 
     def forward(self, x: Maps, routed: Routed, drop_path: Share = 0.0) -> list[tuple[Tensor] | None]:
-        source = Source(x)
+        source = Source(x)  # what candidates share, such as the ReLU, is computed once for the whole fan-out
+        # One column per operation, with a row per edge: an operation is computed for all its edges in one kernel.
         scales = None if routed.mix is None else dict(zip(self.columns, routed.mix.unbind(1), strict=True))
+        # Operations on the same edges are added up while still side by side: one sum instead of one per edge.
         stacks: dict[tuple[int, ...], Tensor] = {}
         maps: list[tuple[str, tuple[int, ...], Tensor]] = []
         for name, op in self.ops.items():
             edges, positions = self._open_edges(name, routed.open)
             if not edges:
                 continue
-            if op.shared:
+            if op.shared:  # a pool or a skip has no weights: every edge sees the same map, only its share differs
                 maps.append((name, edges, op(source)))
             else:
                 open = None if positions is None else self._index(positions, x.device)
@@ -114,6 +117,7 @@ class FanOut(nn.Module):
                 stacks[edges] = stacks[edges] + y if edges in stacks else y
         parts: list[list[Tensor]] = [[] for _ in range(self.n_edges)]
         for edges, stack in stacks.items():
+            # Drop path draws per edge, so the edges are taken apart before it; chunks are views and cost nothing.
             for edge, y in zip(edges, stack.chunk(len(edges), dim=1), strict=True):
                 parts[edge].append(dropped(y, drop_path, self.training))
         self._add_maps(parts, maps, scales, drop_path)

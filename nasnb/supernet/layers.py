@@ -73,10 +73,11 @@ class StackedConv(nn.Module):
     def forward(self, x: Maps, open: Positions = None) -> NewMaps:
         weight = self.weight if self.reparametrise is None else self.reparametrise(self.weight, x.shape[-2:])
         edges = self.edges
-        if open is not None:
+        if open is not None:  # closed edges are left out of the kernel, not multiplied by 0
             edges, weight = len(open), weight.unflatten(0, (self.edges, -1))[open].flatten(0, 1)
         if self.is_depthwise:
             return depthwise(x, weight, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        # edges that read one map are wider outputs of one dense convolution; else each is a group of its own
         groups = 1 if self.shared_input else edges * self.groups
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
 
@@ -102,10 +103,11 @@ class StackedNorm(nn.Module):
         weight, bias = self._of(self.weight, open), self._of(self.bias, open)
         if scale is not None:
             scale = scale.to(self.running_mean.dtype).repeat_interleave(self.channels)
+            # an affine part is scaled as a whole, gamma and beta: w * (gamma * x + beta)
             weight = scale if weight is None else weight * scale
             bias = self._of(self.zeros, open) if bias is None else bias * scale
         y = F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, self.eps)
-        if self.training and open is not None:
+        if self.training and open is not None:  # indexing copied the running statistics: write back what BatchNorm did
             self._put_back(mean, var, open)
         return y
 

@@ -56,6 +56,7 @@ class Once:
     def __call__(self, function: Callable, *inputs: Any) -> Any:
         if not all(id(each) in self.known or isinstance(each, float) for each in inputs):
             return function(*inputs)
+        # identity, not equality: comparing maps would cost more than it saves, and make the host wait
         key = (function, *(each if isinstance(each, float) else id(each) for each in inputs))
         if key not in self.results:
             self.results[key] = function(*inputs)
@@ -118,6 +119,7 @@ class Cell(nn.Module):
         for source, fan in enumerate(self.fans):
             if source == len(states):
                 states.append(self._node(sums, source, states[0], call))
+            # by source, not by node: what leaves a state is one batched computation, its outputs wait in `sums`
             outputs = call(fan, states[source], routed[source], drop_path)
             for target, parts in zip(self.targets[source], outputs, strict=True):
                 if parts is not None:
