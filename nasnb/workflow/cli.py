@@ -7,9 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-import warnings
 from pathlib import Path
-from typing import Any
 
 from nasnb.config import PRESETS
 from nasnb.workflow import execute
@@ -118,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--verdict", help="only claims with this verdict")
     told.add_argument("--figures", type=Path, default=Path("figures"), help="kept evidence (default: figures)")
     told.set_defaults(command=_claims)
+    for command in (runs, gather):
+        command.add_argument("--method", help="only of this method, e.g. pc-darts")
+        command.add_argument("--dataset", help="only on this data set, e.g. cifar10, at any size of images")
     for command in (runs, compare, gather):
         command.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
     return parser
@@ -184,7 +185,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
     sweep = _read_sweep(arguments)
     left = [each for each in sweep.rows if not each.is_finished()]
     if not arguments.plan:
-        _say(f"{sweep.title}: {len(sweep.rows)} rows, {len(sweep.rows) - len(left)} of them finished{_merged(sweep)}")
+        _say(f"{sweep.title}: {len(sweep.rows)} rows, {len(sweep.rows) - len(left)} of them finished{sweep.merging}")
     if arguments.dry_run:
         for each in sweep.rows:
             print(f"{each.name}: {'to do' if each in left else 'finished'}, {each.notebook.stem} {each.values}")
@@ -206,10 +207,6 @@ def _sweep(arguments: argparse.Namespace) -> int:
     for each in failed:
         _tell(f"{each.name}: {row.last_error(each)}")
     return 1 if failed else 0
-
-
-def _merged(sweep: Any) -> str:
-    return f" ({sweep.merged} more became equal to one of these by -p)" if sweep.merged else ""
 
 
 def _row(arguments: argparse.Namespace) -> int:
@@ -234,8 +231,9 @@ def _row(arguments: argparse.Namespace) -> int:
 
 def _gather(arguments: argparse.Namespace) -> int:
     from nasnb.runs import gather
+    from nasnb.workflow.terminal import chosen, telling
 
-    table = gather(arguments.runs_dir)
+    table = chosen(telling(gather, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
     if table.empty:
         print(f"no finished searches or trainings in {arguments.runs_dir}")
         return 0
@@ -259,13 +257,10 @@ def _claims(arguments: argparse.Namespace) -> int:
 def _runs(arguments: argparse.Namespace) -> int:
     from nasnb.runs import find_runs
     from nasnb.workflow.row import failures
-    from nasnb.workflow.terminal import runs_shown
+    from nasnb.workflow.terminal import chosen, runs_shown, telling
 
-    with warnings.catch_warnings(record=True) as skipped:
-        warnings.simplefilter("always")
-        table, failed = find_runs(arguments.runs_dir), failures(arguments.runs_dir)
-    for warning in skipped:
-        _tell(warning.message)
+    table = chosen(telling(find_runs, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
+    failed = telling(failures, arguments.runs_dir, _tell)
     if table.empty:
         print(f"no runs in {arguments.runs_dir}")
     else:

@@ -72,6 +72,11 @@ class Sweep:
     rows: tuple[Row, ...]
     merged: int = 0  # rows that an assignment made equal to another one
 
+    @property
+    def merging(self) -> str:
+        """A word on rows that are no longer there."""
+        return f" ({self.merged} more became equal to one of these by -p)" if self.merged else ""
+
 
 def read_sweep(path: Path, *, notebooks: Path = Path("notebooks"), assignments: Sequence[str] = ()) -> Sweep:
     """Expand a sweep file; `assignments` ("name=value") replace values in all rows.

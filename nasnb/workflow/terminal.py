@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 
+from nasnb.config import nearest
 from nasnb.runs.progress import duration
 
 
@@ -25,3 +31,30 @@ def shortened(value: object) -> str:
     """A value in at most some sixty letters; a dash for what is missing."""
     text = "-" if value is None or value != value else str(value)
     return text if len(text) <= 60 else f"{text[:60]} ..."
+
+
+def chosen(table: pd.DataFrame, *, method: str | None, dataset: str | None) -> pd.DataFrame:
+    """The lines of a table of runs, or of results over seeds, of a method and on a data set; None keeps all.
+
+    `pc-darts` is also "pc-darts, search seed 0", and `cifar10` also "cifar10@16". Raises ValueError where none is.
+    """
+    for column, wanted, ends in (("method", method, ","), ("dataset", dataset, "@")):
+        if wanted is None:
+            continue
+        names = table[column].map(lambda name, ends=ends: str(name or "").partition(ends)[0])
+        if wanted not in set(names):
+            known = sorted(set(names) - {""})
+            there = f"there are: {', '.join(known)}" if known else "there are none"
+            raise ValueError(f"no line has the {column} {wanted!r}{nearest(wanted, known)}; {there}")
+        table = table[names == wanted]
+    return table
+
+
+def telling(read: Callable[[Path], Any], runs_dir: Path, tell: Callable[[Warning], None]) -> Any:
+    """What `read` returns; its warnings, such as of a folder that is skipped, are told."""
+    with warnings.catch_warnings(record=True) as skipped:
+        warnings.simplefilter("always")
+        answer = read(runs_dir)
+    for warning in skipped:
+        tell(warning.message)
+    return answer

@@ -53,6 +53,7 @@ def smallest(command: str) -> list[str]:
     """A command of the page at the smallest preset."""
     words = shlex.split(command)
     if words[1] == "run":
+        words += ["--unpriced"] * ("--dry-run" not in words)
         words += ["-p", "preset=smoke", "-p", "searches=1", "-p", "retrainings=1"]
     return words
 

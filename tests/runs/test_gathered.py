@@ -99,3 +99,19 @@ def test_the_command_prints_and_writes_the_table(searched, tmp_path, capsys):
     assert main(["gather", "--runs-dir", str(tmp_path), "--csv", str(tmp_path / "table.csv")]) == 0
     assert "last epoch" in capsys.readouterr().out
     assert (tmp_path / "table.csv").read_text().startswith("what,method,dataset,epochs,metric,n,mean,sd,best,protocol")
+
+
+def test_a_table_can_be_kept_to_one_method_and_one_data_set(searched, retrained, tmp_path, capsys):
+    searched(0, 50, "skip_connect")
+    retrained(0, 9, "skip_connect")
+    for command in ("runs", "gather"):
+        assert main([command, "--runs-dir", str(tmp_path)]) == 0
+        whole = capsys.readouterr().out
+        assert main([command, "--runs-dir", str(tmp_path), "--method", "m", "--dataset", "tiny"]) == 0
+        kept = capsys.readouterr().out
+        assert "search-m" in kept or "searches" in kept
+        assert len(kept.splitlines()) == len(whole.splitlines()) - (command == "runs")  # the training is of a space
+        assert main([command, "--runs-dir", str(tmp_path), "--method", "n"]) == 2
+        assert "no line has the method 'n'" in capsys.readouterr().err
+        assert main([command, "--runs-dir", str(tmp_path), "--dataset", "cifar10"]) == 2
+        assert "no line has the dataset 'cifar10'; there are: tiny" in capsys.readouterr().err
