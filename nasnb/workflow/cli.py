@@ -231,9 +231,9 @@ def _row(arguments: argparse.Namespace) -> int:
 
 def _gather(arguments: argparse.Namespace) -> int:
     from nasnb.runs import gather
-    from nasnb.workflow.terminal import chosen, telling
+    from nasnb.workflow.terminal import kept_lines, telling
 
-    table = chosen(telling(gather, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
+    table = kept_lines(telling(gather, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
     if table.empty:
         print(f"no finished searches or trainings in {arguments.runs_dir}")
         return 0
@@ -257,9 +257,11 @@ def _claims(arguments: argparse.Namespace) -> int:
 def _runs(arguments: argparse.Namespace) -> int:
     from nasnb.runs import find_runs
     from nasnb.workflow.row import failures
-    from nasnb.workflow.terminal import chosen, runs_shown, telling
+    from nasnb.workflow.terminal import kept_lines, runs_shown, telling
 
-    table = chosen(telling(find_runs, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
+    table = kept_lines(
+        telling(find_runs, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset
+    )
     failed = telling(failures, arguments.runs_dir, _tell)
     if table.empty:
         print(f"no runs in {arguments.runs_dir}")

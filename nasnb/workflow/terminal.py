@@ -33,7 +33,7 @@ def shortened(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]} ..."
 
 
-def chosen(table: pd.DataFrame, *, method: str | None, dataset: str | None) -> pd.DataFrame:
+def kept_lines(table: pd.DataFrame, *, method: str | None, dataset: str | None) -> pd.DataFrame:
     """The lines of a table of runs, or of results over seeds, of a method and on a data set; None keeps all.
 
     `pc-darts` is also "pc-darts, search seed 0", and `cifar10` also "cifar10@16". Raises ValueError where none is.
