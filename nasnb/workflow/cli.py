@@ -10,10 +10,6 @@ import tempfile
 from pathlib import Path
 
 from nasnb.config import PRESETS
-from nasnb.workflow import execute
-from nasnb.workflow.copies import check_replaceable, output_of
-from nasnb.workflow.notebook import find_chapter
-from nasnb.workflow.parameters import parameters_of, parse_parameters
 
 MISTAKE = 2  # exit code for what the user can mend in the command itself
 
@@ -21,6 +17,8 @@ MISTAKE = 2  # exit code for what the user can mend in the command itself
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 a chapter failed, 2 a mistake in the command, 128 + n ended by signal n."""
     arguments = _parser().parse_args(argv)
+    from nasnb.workflow import execute  # here and below as late as can be: --help shall not wait for torch
+
     try:
         return arguments.command(arguments)
     except execute.Stopped as stop:
@@ -125,7 +123,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nasnb.workflow import ahead
+    from nasnb.workflow import ahead, execute
+    from nasnb.workflow.copies import output_of
+    from nasnb.workflow.notebook import find_chapter
+    from nasnb.workflow.parameters import parameters_of, parse_parameters
 
     path = find_chapter(arguments.chapter, arguments.notebooks)
     values = parse_parameters(arguments.parameter, parameters_of(path))
@@ -152,6 +153,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _book(arguments: argparse.Namespace) -> int:
     from nasnb.workflow import book
+    from nasnb.workflow.copies import check_replaceable
+    from nasnb.workflow.parameters import parameters_of, parse_parameters
 
     paths = sorted(arguments.notebooks.glob("[0-9]*.ipynb"))
     if not paths:
