@@ -9,6 +9,7 @@ PRESET ?= laptop
 BOOKFLAGS ?=
 BROWSERFLAGS ?=
 LABFLAGS ?=
+GPUFLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -18,7 +19,7 @@ export UV_HTTP_TIMEOUT
 # A virtual environment that happens to be active must not lend its packages to this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help setup book test lint smoke lab cluster browser browser-lab bench clean
+.PHONY: help setup book test lint smoke lab cluster browser browser-lab bench gpu-record clean
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -67,6 +68,9 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 
 bench: $(READY)  ## time searches on this machine
 	$(BIN)/python -m benchmarks.bench
+
+gpu-record: $(READY)  ## everything worth knowing about this graphics card, in parts, 10 minutes a call (GPUFLAGS=...)
+	$(BIN)/python -m benchmarks.gpu_record $(GPUFLAGS)
 
 clean:  ## remove the rendered book and its chapters; .venv, runs, data and executed copies (build/) stay
 	rm -rf book/_build book/chapters build/smoke

@@ -63,10 +63,9 @@ def _done(part: Part, options: argparse.Namespace, ends: float) -> dict[str, Any
     limit, started = min(part.seconds, ends - time.monotonic() - LAST_SECONDS), time.monotonic()
     if limit < 10:
         return {"state": "out of time", "seconds": 0.0, "rows": []}
-    command = [sys.executable, "-m", "benchmarks.gpu_record", "--part", part.name, "--device", options.device]
-    command += ["--threads", str(options.threads)] + ["--toy"] * options.toy
-    command += ["--data", options.data] if options.data else []
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    child = subprocess.Popen(
+        _command(part, options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         printed, errors = child.communicate(timeout=limit)
         state = "done" if child.returncode == 0 else "failed"
@@ -77,6 +76,13 @@ def _done(part: Part, options: argparse.Namespace, ends: float) -> dict[str, Any
     rows = [json.loads(line) for line in printed.splitlines() if line.startswith("[")]
     outcome = {"state": state, "seconds": round(time.monotonic() - started, 1), "rows": rows}
     return outcome if state == "done" else outcome | {"errors": errors[-3000:]}
+
+
+def _command(part: Part, options: argparse.Namespace) -> list[str]:
+    command = [sys.executable, "-m", "benchmarks.gpu_record", "--part", part.name, "--device", options.device]
+    command += ["--threads", str(options.threads)] + ["--toy"] * options.toy
+    command += ["--data", options.data] if options.data else []
+    return command
 
 
 class Record:

@@ -103,7 +103,7 @@ def ready(method: Method, config: SearchConfig, device: torch.device) -> SearchS
         relaxation=relaxation,
         weight_optimizer=sgd(net, config),
         alpha_optimizer=adam(relaxation, config),
-        train=noise_data(4, device).train,
+        train=noise_data(4, torch.device("cpu")).train.to(device),
     )
 
 

@@ -1,7 +1,6 @@
 """What makes a search fast changes no number: kernels, split gradients, recorded steps, nothing that waits."""
 
 import json
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -110,26 +109,6 @@ def test_alpha_steps_leave_weights_alone_and_weight_steps_alpha():
     assert alpha.of_kernels == 0 < alpha.of_scales
     assert weights.of_kernels > 0
     assert weights.of_scales == 1  # the stem's BatchNorm, which has weights of its own
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "darts-1st",
-        "pc-darts",
-        "msr-darts",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("darts-2nd", "sdarts-rs")),
-    ],
-)
-def test_a_step_neither_waits_for_the_device_nor_copies_from_the_host(name, monkeypatch):
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # there is none for the meta device
-    method = METHODS[name].on("s1") if name == "darts-1st" else shallow(name)  # s1: edges with different operations
-    channels = 8 if name == "pc-darts" else 4
-    state = ready(method, replace(method.config, cells=3, channels=channels, batch_size=4), META)
-    batch = torch.empty(4, 3, 16, 16, device=META), torch.zeros(4, dtype=torch.long, device=META)
-    method.step(state, batch, lambda: batch)  # what is only made once
-    with Watch():
-        method.step(state, batch, lambda: batch)
 
 
 def test_closed_candidates_make_nothing_wait():
