@@ -123,14 +123,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nasnb.workflow import ahead, execute
-    from nasnb.workflow.copies import output_of
-    from nasnb.workflow.notebook import find_chapter
-    from nasnb.workflow.parameters import parameters_of, parse_parameters
+    from nasnb.workflow import ahead, copies, execute, notebook, parameters
 
-    path = find_chapter(arguments.chapter, arguments.notebooks)
-    values = parse_parameters(arguments.parameter, parameters_of(path))
-    output = output_of(path, values, arguments.output)
+    path = notebook.find_chapter(arguments.chapter, arguments.notebooks)
+    values = parameters.parse_parameters(arguments.parameter, parameters.parameters_of(path))
+    output = copies.output_of(path, values, arguments.output)
     ahead.look_for_data([(path, values)])
     if arguments.dry_run or not (arguments.tied or arguments.unpriced or "LOCAL_RANK" in os.environ):
         _say(f"{path.stem}\n{ahead.price([(path, values)])}")
@@ -152,9 +149,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _book(arguments: argparse.Namespace) -> int:
-    from nasnb.workflow import book
-    from nasnb.workflow.copies import check_replaceable
-    from nasnb.workflow.parameters import parameters_of, parse_parameters
+    from nasnb.workflow import book, copies, parameters
 
     paths = sorted(arguments.notebooks.glob("[0-9]*.ipynb"))
     if not paths:
@@ -162,10 +157,10 @@ def _book(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
     preset = [f"preset={arguments.preset}"] if arguments.preset else []
-    values = [parse_parameters(preset, parameters_of(path)) for path in paths]
+    values = [parameters.parse_parameters(preset, parameters.parameters_of(path)) for path in paths]
     pages = [book.Page(path, arguments.output / path.name, given) for path, given in zip(paths, values, strict=True)]
     for page in pages:
-        check_replaceable(page.notebook, page.output)
+        copies.check_replaceable(page.notebook, page.output)
     failed = book.make(pages, workers=arguments.workers, tell=_say)
     for page in failed:
         _tell(book.last_words(page))
