@@ -186,4 +186,4 @@ def folder_name(identity: Mapping[str, Any]) -> str:
     parts = [identity["kind"], identity["method"], (identity.get("data") or {}).get("name"),
              None if seed is None else f"seed{seed}"]
     words = [re.sub(r"[^a-z0-9.]+", "-", str(part).lower()).strip("-.") for part in parts if part]
-    return "-".join([*filter(None, words), digest(identity)])
+    return "-".join([*filter(None, ["-".join(filter(None, words))[:150]]), digest(identity)])

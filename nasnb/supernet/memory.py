@@ -58,7 +58,7 @@ def explained(state: Any, weights: Callable[[], Mapping[str, Tensor]] | None = N
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         capacity = _capacity(state.data.train.images.device)
@@ -87,8 +87,13 @@ def _gib(size: float) -> str:
     return f"{size / 2**30:.3g} GiB"
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+# what torch's allocator, oneDNN and the C++ library say
+_WORDS = ("can't allocate memory", "could not create a memory object", "out of memory", "bad_alloc", "out_of_memory")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+    return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def _capacity(device: torch.device) -> int:

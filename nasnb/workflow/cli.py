@@ -137,12 +137,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from nasnb.workflow.pool import stop_with_parent
 
         stop_with_parent()
-    if "LOCAL_RANK" in os.environ:  # one of several processes that torchrun started
-        execute.take_own_device(int(os.environ["LOCAL_RANK"]))
-        if int(os.environ["RANK"]) > 0:
-            with tempfile.TemporaryDirectory() as folder:
-                execute.execute(path, Path(folder) / path.name, values)
-            return 0
+    if "LOCAL_RANK" in os.environ and execute.take_own_device() > 0:  # one of several processes that torchrun started
+        with tempfile.TemporaryDirectory() as folder:
+            execute.execute(path, Path(folder) / path.name, values)
+        return 0
     seconds = execute.execute(path, output, values)
     print(f"{output}: executed in {seconds:.0f} s")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,11 +16,14 @@ from typing import Any
 import nbformat
 
 import nasnb
+from nasnb.runs.files import FULL, unwritable, write_whole
+from nasnb.runs.locks import PATIENCE, patience_from_environment
 from nasnb.runs.signals import TOGETHER
 from nasnb.workflow.notebook import kernel_of, read_notebook
 from nasnb.workflow.sources import deciding
 
 PACKAGE = Path(nasnb.__file__).parent
+LESS_MEMORY = "a smaller batch_size, fewer channels or fewer cells need less (How to run, 'Out of memory')"
 
 
 class Stopped(Exception):
@@ -52,13 +56,14 @@ def execute(path: Path, output: Path, values: Mapping[str, Any]) -> float:
         partial.replace(failed)
         raise ChapterFailed(f"{error}; kept: {failed}", error=error.error, value=error.value) from None
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it must not hide what went wrong first
+            partial.unlink(missing_ok=True)
         raise
     seconds = time.monotonic() - started
     notebook = read_notebook(partial)
     notebook.metadata["nasnb"] = {"key": key(path, values), "seconds": round(seconds, 1)}
-    nbformat.write(notebook, partial)
-    partial.replace(output)
+    write_whole(output, nbformat.writes(notebook).encode())
+    partial.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
     return seconds
 
@@ -76,8 +81,8 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
 
         try:
             papermill.execute_notebook(
-                str(path),
-                str(partial),
+                _verbatim(path),
+                _verbatim(partial),
                 dict(values),
                 kernel_name=kernel,
                 language="python",
@@ -85,29 +90,38 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
                 on_cell_start=before_cell,
                 extra_arguments=["--log-level=ERROR"],
             )
-        except (papermill.PapermillExecutionError, KeyboardInterrupt, DeadKernelError) as error:
-            if stopping:
+        except BaseException as error:
+            if stopping:  # a kernel that was told while it started dies in many ways
                 raise Stopped(stopping[0]) from None
             if isinstance(error, papermill.PapermillExecutionError):
                 message = f"{path.name}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}"
+                if error.ename in ("MemoryError", "OutOfMemoryError") and "would fit" not in error.evalue:
+                    message += f"; {LESS_MEMORY}"
                 raise ChapterFailed(message, error=error.ename, value=error.evalue) from None
             if isinstance(error, DeadKernelError):
-                message = f"{path.name}: the kernel died (out of memory?): {error}"
+                message = f"{path.name}: the kernel died ({error}); if the machine ran out of memory, {LESS_MEMORY}"
                 raise ChapterFailed(message, error="DeadKernelError", value=str(error)) from None
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise unwritable(error, partial) from error
             raise
+
+
+def _verbatim(path: Path) -> str:
+    """For papermill, which fills parameters into what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 @contextmanager
 def _patient() -> Iterator[None]:
     """Within the block kernels wait for runs that other processes compute, as tasks of an array do."""
-    name = "NASNB_PATIENCE"  # see nasnb.runs
-    before = os.environ.get(name)
-    os.environ.setdefault(name, "inf")
+    before = os.environ.get(PATIENCE)
+    os.environ.setdefault(PATIENCE, "inf")
+    patience_from_environment()  # refuses what is no number before a kernel starts
     try:
         yield
     finally:
         if before is None:
-            del os.environ[name]
+            del os.environ[PATIENCE]
 
 
 @contextmanager
@@ -139,11 +153,25 @@ def _signals_forwarded() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def take_own_device(number: int) -> None:
-    """Let this process and its kernels see only the graphics card of that number, if there is one."""
+def take_own_device() -> int:
+    """Let this process of torchrun and its kernels see only its own graphics card; returns which process it is.
+
+    Raises ValueError if the environment holds only a part of what torchrun sets.
+    """
+    card, process = _number("LOCAL_RANK"), _number("RANK")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    cards = [str(number)] if visible is None else visible.split(",")[number : number + 1]
+    cards = [str(card)] if visible is None else visible.split(",")[card : card + 1]
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
+    return process
+
+
+def _number(variable: str) -> int:
+    text = os.environ.get(variable, "")
+    if not text.isdecimal():
+        raise ValueError(
+            f"LOCAL_RANK is set, as by torchrun, but {variable} is {text!r}: start with torchrun, or unset LOCAL_RANK"
+        )
+    return int(text)
 
 
 def is_current(path: Path, output: Path, values: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nasnb import __version__
 from nasnb.config import nearest
-from nasnb.runs.files import read_json, runs_folder
+from nasnb.runs.files import check_name, read_json, runs_folder
 from nasnb.workflow.copies import word
 from nasnb.workflow.job import Job, job_of
 from nasnb.workflow.notebook import code_of, find_chapter
@@ -93,6 +93,7 @@ def read_sweep(path: Path, *, notebooks: Path = Path("notebooks"), assignments: 
 
 
 def _sweep(name: str, content: Any, notebooks: Path, assignments: Sequence[str]) -> Sweep:
+    check_name("the sweep's file name", name)
     steps = list(steps_of(content))
     known = [parameters_of(find_chapter(step["notebook"], notebooks)) for step in steps]
     _check_names(content, known, assignments)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from nasnb.config import nearest
+from nasnb.runs.files import check_name
 from nasnb.workflow.job import Job
 
 SWEEP_KEYS = ("title", "notebook", "steps", "parameters", "grid", "rows", "seeds", "job")
@@ -40,7 +41,10 @@ class _Strict(yaml.SafeLoader):
                 where = f"lines {lines[key]} and {key_node.start_mark.line + 1}"
                 raise ValueError(f"{key!r} is there twice in one place ({where}): keep one")
             lines[key] = key_node.start_mark.line + 1
-        return super().construct_mapping(node, deep=deep)
+        content = super().construct_mapping(node, deep=deep)
+        if {"name", "notebook"} <= content.keys():  # a step, whose name becomes part of its rows' folders
+            check_name(f"line {lines['name']}: the step's name", content["name"])
+        return content
 
 
 def read_yaml(path: Path) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
+import signal
 import warnings
 from collections.abc import Callable
 from itertools import count
@@ -267,3 +268,67 @@ def test_kept_results_are_never_mixed(tmp_path):
         assert found.svg == f"<svg>{found.table['value'][0]}</svg>", disk.failed
         if disk.failed is None:
             return
+
+
+# --- what is said, and what is left alone -----------------------------------------------------------------------------
+
+
+def only(folder: Path, pattern: str) -> Path:
+    return max((folder / "runs").glob(f"*/{pattern}"))
+
+
+def test_checkpoints_that_cannot_be_read_or_loaded_are_left_alone(tmp_path, monkeypatch):
+    stopped(tmp_path)
+    before = sorted(path.name for path in tmp_path.rglob("checkpoint*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "read_whole", lambda path: (_ for _ in ()).throw(PermissionError(f"cannot read {path}")))
+        with pytest.raises(PermissionError, match="cannot read .*checkpoint"):
+            finish(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(AttributeError("of another torch")))
+        with pytest.raises(RuntimeError, match=r"is whole, but cannot be loaded here .*of another torch.*nothing was changed"):
+            finish(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("checkpoint*")) == before
+
+
+def test_the_state_of_a_finished_run_is_never_an_older_one(tmp_path):
+    whole = finish(tmp_path / "whole")
+    result = finish(tmp_path)
+    newest = only(tmp_path, "checkpoint-00003-*")
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="has a wrong checksum"):
+        state = result.state()
+    assert (state.epoch, state.step) == (3, 0) and torch.equal(state.value, whole.state().value)
+    assert newest.with_name(f"{newest.name}.damaged").exists()
+
+
+@pytest.mark.parametrize("name", ["record.json", "history.csv", "weights.npz", "genotypes.json", "identity.json"])
+@pytest.mark.parametrize("content", [b"", b"[1]"])
+def test_files_beside_a_whole_checkpoint_are_made_again(tmp_path, name, content):
+    whole = finish(tmp_path)
+    only(tmp_path, name).write_bytes(content)
+    with pytest.warns(UserWarning, match=f"{name} .*(damaged|passed over)"):
+        again = finish(tmp_path)
+    assert same(whole, again) and again.record["resumed"] == 0
+
+
+def test_a_run_folder_that_is_removed_hides_no_interruption(tmp_path):
+    def remove_and_stop():
+        shutil.rmtree(tmp_path / "runs")
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(tmp_path, watch=Counter(remove_and_stop, at=(3,)))
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a.b", "a/../b", "", "-x"])
+def test_kept_results_have_names_that_lead_nowhere_else(tmp_path, name):
+    with pytest.raises(ValueError, match="cannot name a file"):
+        kept(name, figures_dir=tmp_path)
+
+
+def test_a_kept_result_of_parts_that_do_not_belong_together_is_refused(tmp_path):
+    keeping(1)(tmp_path)
+    (tmp_path / "chapter/figure.csv").write_text("value\n2\n")
+    with pytest.raises(ValueError, match=r"figure.csv is missing or is not what figure.json tells of"):
+        kept("chapter/figure", figures_dir=tmp_path)

@@ -290,3 +290,31 @@ def test_a_plan_names_what_an_engine_needs(folder, capsys):
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [len(row["needs"]) for row in rows] == [0, 0, 0, 3]
     assert rows[0]["job"] == {"gpus": 0, "cpus": 1, "memory_gb": 4, "minutes": 30}
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "{seed}", "-x", "a b", "a.b", "", "x" * 81])
+def test_names_that_lead_elsewhere_are_refused_with_their_line(folder, capsys, name):
+    Path("notebooks/sweeps/trial.yaml").write_text(f"steps:\n- notebook: tiny\n  name: '{name}'")
+    assert main(["sweep", "trial"]) == 2
+    assert f"trial.yaml: line 3: the step's name {name!r} cannot name a file" in capsys.readouterr().err
+    Path("notebooks/sweeps/a b.yaml").write_text("notebook: tiny\nseeds: 1")
+    assert main(["sweep", "notebooks/sweeps/a b.yaml"]) == 2
+    assert "the sweep's file name 'a b' cannot name a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[", '{"key": "another"}'])
+def test_a_result_that_is_not_whole_is_none(folder, content):
+    (row,) = read("notebook: tiny\nseeds: 1").rows
+    row.folder.mkdir(parents=True)
+    row.result.write_text(content)
+    assert not row.is_finished()
+
+
+def test_settings_of_the_environment_that_mean_nothing_are_mistakes(folder, capsys, monkeypatch):
+    monkeypatch.setenv("NASNB_PATIENCE", "abc")
+    assert main(["run", "tiny", "--unpriced"]) == 2
+    assert "NASNB_PATIENCE must be a number of seconds or inf, got 'abc'" in capsys.readouterr().err
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.delenv("RANK", raising=False)
+    assert main(["run", "tiny", "--unpriced"]) == 2
+    assert "LOCAL_RANK is set, as by torchrun, but RANK is ''" in capsys.readouterr().err
