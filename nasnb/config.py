@@ -46,7 +46,7 @@ class SearchConfig:
     validate_with: str = "running"  # BatchNorm statistics for the logged accuracy: "running" or "batch"
     stem: str = "cifar"  # or "imagenet", which reduces images to an eighth first
     precision: str = "float32"  # or "tf32", "bf16"
-    capture: bool = False  # on a GPU, record a training step as a CUDA graph and replay it; not tried on one yet
+    capture: bool = False  # on a GPU, record a training step as a CUDA graph and replay it; seen on one kind of card
 
     def __post_init__(self) -> None:
         check_fields(self)
