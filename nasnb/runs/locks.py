@@ -43,7 +43,7 @@ def locked(folder: Path, *, patience: float | None = None) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether some process computes in this folder right now. Raises OSError where that cannot be told."""
+    """Whether some process computes in this folder right now. Raises OSError where that cannot be known."""
     try:
         if is_soft():
             with _soft(folder, 0.0):

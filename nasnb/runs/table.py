@@ -64,7 +64,7 @@ def _is_alive(folder: Path) -> bool:
     try:
         return is_locked(folder)
     except OSError as error:
-        warnings.warn(f"{folder.name}: whether it still runs cannot be told ({error.strerror})", stacklevel=4)
+        warnings.warn(f"{folder.name}: whether it still runs is not known ({error.strerror})", stacklevel=4)
         return True  # as its record says
 
 
