@@ -41,8 +41,8 @@ def runs() -> str:
                 "data": record["data"],
                 "seeds": len(seeds),
                 "device": record["device"],
-                "hours": f"{record['seconds'] / 3600:.2f}",
-                "commit": ", ".join(each[:10] for each in re.split(", *", record["commit"])),
+                "hours": "not told" if record["seconds"] is None else f"{record['seconds'] / 3600:.2f}",
+                "commit": ", ".join(each[:10] for each in re.split(", *", record["commit"] or "not told")),
             }
         )
     return pd.DataFrame(lines).to_html(index=False, classes="sortable", border=0)
