@@ -36,7 +36,7 @@ book: $(READY)  ## run the chapters that are out of date (PRESET=laptop), then r
 	@echo "== the book: book/_build/html/index.html"
 
 test: lint  ## lint, then all tests, with a smoke run of every notebook among them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(READY)  ## style and format of modules, tests and notebooks
 	$(BIN)/ruff check .

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
 COMMON_PARAMETERS = [
-    *("preset", "dataset", "data_dir", "device", "seed"),
-    *("epochs", "channels", "cells", "batch_size", "runs_dir"),
+    *("preset", "dataset", "data_dir", "device", "image_size", "seed"),
+    *("epochs", "channels", "cells", "batch_size", "flip", "runs_dir"),
 ]
 MAX_CELL_LINES = 15
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
