@@ -40,8 +40,8 @@ def read_search(path: str | Path, *, choices: Choices | None = None, run: int | 
     A column that the log has nothing for is left out. `weights` are {group: (edges, ops)} per epoch, where the log
     prints alpha; `attrs["choices"]` names their edges and operations: `choices` if given, else what the sizes say (None
     for spaces that these do not tell apart). `attrs["printed"]` says whether cell and weights of a line are those
-    "before" the epoch's training, as quark0/darts prints them, or "after" it. A search that was resumed is one run, whose
-    later lines count; of several runs in one file, `run` (from 0) says which.
+    "before" the epoch's training, as quark0/darts prints them, or "after" it. A search that was resumed is one run,
+    whose later lines count; of several runs in one file, `run` (from 0) says which.
     Raises ValueError naming the line of a damaged log, if the file holds no epoch, or several runs without `run`.
     """
     runs = _runs(path)
