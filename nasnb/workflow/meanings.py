@@ -94,6 +94,10 @@ def _count_or_counts(name: str, value: Any) -> str:
     return (_each(_count) if isinstance(value, list | tuple) else _count)(name, value)
 
 
+def _path(name: str, value: Any) -> str:
+    return "" if isinstance(value, str) and value.strip() else f"{name} must be the path of a file, got {value!r}"
+
+
 _count = _at_least(1)
 _positive = _fits("a positive number", lambda value: 0 < value < math.inf)
 
@@ -132,6 +136,8 @@ MEANINGS: Mapping[str, Meaning] = {
         _count,
     ),
     "nodes": _count_or_counts,
+    "log": _path,
+    "log_run": _at_least(0),
     "ks": _each(_count),
     "lengths": _each(_positive),
     "export": _export,
