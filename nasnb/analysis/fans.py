@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.architecture import Edge
 from nasnb.supernet.network import Cell, FanOut, Network, Routed, Weights
 from nasnb.supernet.operations import Source
 from nasnb.supernet.partial_channels import PartialFan, RandomFan
-from nasnb.supernet.shapes import Images, Maps, NewMaps, OpValues
+from nasnb.supernet.shapes import Images, Maps, NewMaps
 
 
 class Place(NamedTuple):
@@ -60,7 +61,7 @@ class Fan:
                 found |= {(row, name): part for (_, row), part in zip(chosen, parts, strict=True)}
         return found
 
-    def mixture(self, row: int, state: Maps, weights: OpValues) -> NewMaps:
+    def mixture(self, row: int, state: Maps, weights: Float[Tensor, " ops"]) -> NewMaps:
         """The edge's mixed operation on any state, with weights (ops,) in the order of the edge's candidates."""
         ops = self.edges[self.rows.index(row)].ops
         outputs = self.candidates(state, rows=[row])

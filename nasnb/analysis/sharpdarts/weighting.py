@@ -12,7 +12,6 @@ from torch import Tensor
 from nasnb.evaluation import statistics
 from nasnb.search.state import Batch, SearchState
 from nasnb.supernet.relaxation import Rule, softmax
-from nasnb.supernet.shapes import OpValues
 
 
 def softmax_of(weights: Float[np.ndarray, "*rows ops"]) -> Float[np.ndarray, "*rows ops"]:
@@ -24,7 +23,9 @@ def softmax_of(weights: Float[np.ndarray, "*rows ops"]) -> Float[np.ndarray, "*r
     return weights - (weights.sum(-1, keepdims=True) - 1) / weights.shape[-1]
 
 
-def alpha_gradient_of(w: OpValues, worth: OpValues, *, weighting: str = "scalar") -> OpValues:
+def alpha_gradient_of(
+    w: Float[Tensor, " ops"], worth: Float[Tensor, " ops"], *, weighting: str = "scalar"
+) -> Float[Tensor, " ops"]:
     """dL/dalpha (..., ops) of a mixture in closed form.
 
     `worth` is g_i = <dL/dy, op_i(x)>, the derivative by the factor of each operation. Scalar mixing gives
