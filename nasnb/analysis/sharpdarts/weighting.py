@@ -24,8 +24,8 @@ def softmax_of(weights: Float[np.ndarray, "*rows ops"]) -> Float[np.ndarray, "*r
 
 
 def alpha_gradient_of(
-    w: Float[Tensor, "*rows ops"], worth: Float[Tensor, "*rows ops"], *, weighting: str = "scalar"
-) -> Float[Tensor, "*rows ops"]:
+    w: Float[Tensor, "... ops"], worth: Float[Tensor, "... ops"], *, weighting: str = "scalar"
+) -> Float[Tensor, "... ops"]:
     """dL/dalpha (..., ops) of a mixture in closed form.
 
     `worth` is g_i = <dL/dy, op_i(x)>, the derivative by the factor of each operation. Scalar mixing gives
