@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from nasnb.config import nearest
 from nasnb.published.claims import Claim, claim
@@ -64,6 +65,8 @@ def evidence(id: str, values: Any, *, kind: str, null: Any = 0.0, learned: bool 
         raise ValueError(f"unknown kind of evidence {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}")
     if isinstance(values, Finding):
         return Evidence(of, kind, values, learned=learned, **origin)
+    if isinstance(values, pd.Series):  # in its order, whatever its labels are
+        values = values.to_numpy()
     margin = None if of.design == EXACT else of.margin
     finding = answer(values, design=of.design, margin=margin, null=null, learned=learned)
     return Evidence(of, kind, finding, values=values, null=null, learned=learned, **origin)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nasnb.published.claims import claims
@@ -47,6 +48,13 @@ def test_evidence_comes_back_as_it_was(folder):
         assert repr(again.finding) == repr(each.finding)  # nan is not equal to itself
         assert (again.scale, again.run, again.commit, again.date) == ("CIFAR-10, 16 px", "r", "abc", "2026-01-02")
     assert back[PAIRED, "overnight"].seeds == (3, 4, 5, 6, 7, 8)
+
+
+def test_values_with_labels_are_kept_in_their_order(folder):
+    labelled = pd.Series(EFFECTS, index=[*"abcdef"])
+    write_evidence(CHAPTER, [made(labelled)], figures_dir=folder)
+    (back,) = read_evidence(CHAPTER, figures_dir=folder)
+    assert back.values == EFFECTS
 
 
 def test_a_new_run_replaces_its_own_lines_only(folder):
