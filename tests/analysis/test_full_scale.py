@@ -8,6 +8,7 @@ from scipy import stats
 from nasnb.analysis.full_scale import alphas, networks, rivals, searches
 from nasnb.analysis.full_scale.cells import counts, picks, settled_at, shared
 from nasnb.analysis.full_scale.tables import read_table
+from nasnb.analysis.logs import read_search
 from nasnb.architecture import Edge
 from nasnb.runs.files import runs_folder
 from nasnb.spaces import SPACES
@@ -99,6 +100,19 @@ def test_agreement_within_and_across_seeds():
 def test_a_log_that_cannot_be_placed():
     with pytest.raises(ValueError, match="prints neither its cells nor weights"):
         searches.from_log(pd.DataFrame({"epoch": [0], "lr": [0.1]}))
+
+
+def test_a_log_among_the_others(tmp_path):
+    cell = "[('skip_connect', 0), ('sep_conv_3x3', 1)]"
+    other = cell.replace("skip_connect", "max_pool_3x3")
+    said = "genotype = Genotype(normal={0}, normal_concat=range(2, 3), reduce={0}, reduce_concat=range(2, 3))"
+    path = tmp_path / "log.txt"
+    lines = [line for e, text in enumerate((other, cell, cell)) for line in (f"epoch {e} lr 0.1", said.format(text))]
+    path.write_text("\n".join(lines))
+    table = searches.from_log(read_search(path))
+    assert table.shared.tolist() == [0.5, 1, 1]
+    found = searches.settling(table).iloc[0]
+    assert (found.epochs, found.settled, found.half_way) == (3, 1, 1)
 
 
 # --- trained networks -------------------------------------------------------------------------------------------------
