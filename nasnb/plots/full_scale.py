@@ -146,3 +146,21 @@ def plot_place(
     ax.legend(loc="upper left")
     name_points(ax, zip(marks.value, marks.percent, marks.name, strict=True))
     return ax
+
+
+def plot_selections(table: pd.DataFrame) -> Figure:
+    """Per edge in the order of a selection: left, alpha's rank correlation with worth; right, best less worst.
+
+    Columns: selection, step, rho, range (points).
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
+    for (name, part), colour, marker in zip(
+        table.groupby("selection", sort=False), SERIES, SERIES_MARKERS, strict=False
+    ):
+        for ax, column in zip(axes, ("rho", "range"), strict=True):
+            ax.plot(part.step, part[column], marker, color=colour, label=name, alpha=0.8, linestyle="none")
+    axes[0].axhline(0, color=INK, linewidth=0.8)
+    axes[0].set(xlabel="step of the selection", ylabel="alpha against worth, rank correlation")
+    axes[1].set(xlabel="step of the selection", ylabel="best − worst operation (points)", yscale="log")
+    axes[0].legend()
+    return fig

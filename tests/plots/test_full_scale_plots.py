@@ -51,3 +51,14 @@ def test_a_place_in_a_distribution():
     line, mark = ax.get_lines()
     assert np.column_stack(line.get_data()).tolist() == [[1, 0], [2, 50], [3, 100]]
     assert mark.get_xydata().tolist() == [[pytest.approx(2), 50]]
+
+
+def test_selections_side_by_side_with_worth_left_and_range_right():
+    table = pd.DataFrame(
+        {"selection": ["first", "first", "again"], "step": [1, 2, 1], "rho": [0.5, -0.2, 0.1], "range": [0.4, 0.9, 2.0]}
+    )
+    left, right = draw.plot_selections(table).axes
+    assert [line.get_ydata().tolist() for line in left.get_lines()[:2]] == [[0.5, -0.2], [0.1]]
+    assert [line.get_ydata().tolist() for line in right.get_lines()] == [[0.4, 0.9], [2.0]]
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["first", "again"]
+    assert right.get_yscale() == "log" and "points" in right.get_ylabel()
