@@ -15,6 +15,7 @@ from torch import Tensor
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches
+from nasnb.device.allocator import keep_freed_memory
 from nasnb.device.cuda_graph import captured
 from nasnb.device.distributed import average_gradients, check_shares, share
 from nasnb.device.precision import autocast, computing
@@ -98,6 +99,7 @@ class TrainEpoch:
 def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **network: Any) -> TrainState:
     """A fresh final network of `genotype` on the device of `data`, ready to train."""
     data.check()
+    keep_freed_memory()
     with seeded(config.seed, "weights"):
         net = space.network(
             genotype,

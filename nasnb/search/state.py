@@ -14,6 +14,7 @@ from torch.func import functional_call
 
 from nasnb.config import SearchConfig
 from nasnb.data import Augment, Data, Split, batches, n_batches, split
+from nasnb.device.allocator import keep_freed_memory
 from nasnb.device.distributed import check_shares, share
 from nasnb.device.precision import autocast
 from nasnb.device.sgd import ReplayedSGD
@@ -185,6 +186,7 @@ def _at_least_float32(logits: Logits) -> Logits:
 def begin(method, data: Data, config: SearchConfig) -> SearchState:
     """A fresh state of `method` (see nasnb.methods) on the device of `data`."""
     data.check()
+    keep_freed_memory()
     train, valid = parts(data.train, config)
     device = data.train.images.device
     stem = {} if config.stem == "cifar" else {"stem": config.stem}
