@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nasnb.limits import check_fields, nearest
+
+
+def _later(default: Any) -> Any:
+    """A number that was added when runs had been kept: at its default it does not name a run, so they keep theirs."""
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,14 @@ class SearchConfig:
     crop_padding: int = 4
     flip: bool = True
     cutout: int = 0  # side of the erased square; 0: none
-    policy: str | None = None  # "autoaugment": the CIFAR-10 policy
+    policy: str | None = None  # "autoaugment" (the CIFAR-10 policy), "autoaugment-imagenet"
     augment_validation: bool = True  # the official code augments both halves
     validate_with: str = "running"  # BatchNorm statistics for the logged accuracy: "running" or "batch"
     stem: str = "cifar"  # or "imagenet", which reduces images to an eighth first
     precision: str = "float32"  # or "tf32", "bf16"
     capture: bool = False  # on a GPU, record a training step as a CUDA graph and replay it; seen on one kind of card
+    crop: str = _later("padded")  # or "resized": a random part of the image, scaled to `side`
+    side: int | None = _later(None)  # of what the network sees; None: that of the images
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,9 +85,13 @@ class TrainConfig:
     crop_padding: int = 4
     flip: bool = True
     cutout: int = 16
-    policy: str | None = None  # "autoaugment": the CIFAR-10 policy
+    policy: str | None = None  # "autoaugment" (the CIFAR-10 policy), "autoaugment-imagenet"
     precision: str = "float32"
     capture: bool = False
+    stem: str = _later("cifar")  # or "imagenet", which reduces images to an eighth first
+    crop: str = _later("padded")  # or "resized": a random part of the image, scaled to `side`
+    side: int | None = _later(None)  # of what the network sees; None: that of the images
+    jitter: float = _later(0.0)  # of brightness, contrast and saturation; half as much of the hue
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -126,9 +137,14 @@ _IMAGENET = TrainConfig(
     drop_path=0.0,
     label_smoothing=0.1,
     cutout=0,
+    crop_padding=0,
+    stem="imagenet",
+    crop="resized",
+    side=224,
+    jitter=0.4,
 )
 
-# On ImageNet, mobile setting; the network wants stem="imagenet".
+# On ImageNet, mobile setting; of images whose shorter side was scaled to 256.
 IMAGENET: Mapping[str, TrainConfig] = {
     "darts": _IMAGENET,
     "pc-darts": replace(_IMAGENET, batch_size=1024, lr=0.5, schedule="linear", warmup_epochs=5),
@@ -147,14 +163,21 @@ IMAGENET: Mapping[str, TrainConfig] = {
         weight_decay=1e-4,
         clip=None,
         label_smoothing=0.0,
-        cutout=112,
+        cutout=112,  # its code erases two squares, the paper describes one
+        policy="autoaugment-imagenet",
+        jitter=0.0,
     ),
 }
 
 # What a preset changes of a paper's own numbers. The small scales take a few hundred steps where the papers take
 # tens of thousands, so alpha gets a larger learning rate there: otherwise it would end where it began.
-_SMALL_SEARCH = {"channels": 4, "cells": 3, "second_stage_cells": None, "alpha_lr": 0.01}
-_SMALL_TRAIN = {"cells": 3, "cutout": 4, "auxiliary_weight": 0.0}  # the auxiliary head needs larger images
+_SMALL_SEARCH = {"channels": 4, "cells": 3, "second_stage_cells": None, "alpha_lr": 0.01, "side": None}
+_SMALL_TRAIN = {
+    "cells": 3,
+    "cutout": 4,
+    "auxiliary_weight": 0.0,
+    "side": None,
+}  # the auxiliary head needs larger images
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "smoke": {
         "data": {"dataset": "fashion-sample", "image_size": 16},
@@ -177,10 +200,12 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "epochs": 60,
             "batch_size": 64,
             "train_images": 5000,
+            "side": None,
         },
         "train": {
             "channels": 8,
             "cells": 5,
+            "side": None,
             "cutout": 4,
             "auxiliary_weight": 0.0,
             "epochs": 30,
@@ -258,5 +283,6 @@ def scaled(config: Config, preset: str, **changes: Any) -> Config:
 
 
 def to_dict(config: SearchConfig | TrainConfig) -> dict[str, Any]:
-    """Plain values, for a record."""
-    return asdict(config)
+    """Plain values, for a record and for a run's name; see `_later`."""
+    unused = {f.name for f in fields(config) if f.metadata.get("later") and getattr(config, f.name) == f.default}
+    return {name: value for name, value in asdict(config).items() if name not in unused}

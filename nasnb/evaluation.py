@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasnb.data import Data, Split, batches
+from nasnb.data import Augment, Data, Split, batches
 from nasnb.device.distributed import apart, dealt, total
 from nasnb.spectral import SpectralNormalised
 
@@ -50,12 +50,16 @@ class Tally:
 
 
 @torch.no_grad()
-def evaluate(forward: Callable[[Tensor], Tensor], split: Split, data: Data, *, batch_size: int = 256) -> Score:
-    """Score of `forward(images) -> logits` on a split, unaugmented. The caller chooses the network's mode."""
-    tally = Tally(split.images.device)
-    mine = dealt(
-        batches(split, batch_size, mean=data.mean, std=data.std, seed=0, purpose="evaluate", epoch=0, shuffle=False)
-    )
+def evaluate(
+    forward: Callable[[Tensor], Tensor], split: Split, data: Data, *, batch_size: int = 256, side: int | None = None
+) -> Score:
+    """Score of `forward(images) -> logits` on a split, unaugmented. The caller chooses the network's mode.
+
+    Of images larger than `side` the middle is seen.
+    """
+    tally, plain = Tally(split.images.device), Augment(crop_padding=0, flip=False, side=side)
+    how = {"seed": 0, "purpose": "evaluate", "epoch": 0, "shuffle": False, "augment": plain}
+    mine = dealt(batches(split, batch_size, mean=data.mean, std=data.std, **how))
     with apart():
         for images, labels in mine:
             logits = forward(images).float()

@@ -19,6 +19,7 @@ from nasnb.data import Data
 from nasnb.device.distributed import together
 from nasnb.limits import decisive
 from nasnb.methods import METHODS, Method
+from nasnb.published.genotypes import GENOTYPES
 from nasnb.runs import Finished, Result, Run, Task
 from nasnb.runs.estimate import NotComputed, foresight
 from nasnb.runs.identity import digest
@@ -32,7 +33,7 @@ from nasnb.training import TrainState, prepare, train
 
 Observe = Callable[[Epoch], dict[str, float]]  # looks at the live state, and leaves it as it is
 
-LABELS = ("name", "config", "training", "final", "export")  # what does not change a search
+LABELS = ("name", "config", "training", "imagenet", "final", "export")  # what does not change a search
 
 
 def run_search(
@@ -164,6 +165,34 @@ def method_like(
     if score is not None:
         method = replace(method, name=f"{method.name}-by-{score.replace('_', '-')}", score=SCORES[score]())
     return method
+
+
+RECIPES = ("own", "imagenet")
+
+
+def recipe_of(method: Method, name: str) -> TrainConfig:
+    """How its paper trains a final network: "own", on the data of the search; "imagenet", at the mobile setting.
+
+    Raises ValueError for an unknown name, and for a method whose networks do not exist there.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"unknown recipe {name!r}{nearest(name, RECIPES)}; known: {', '.join(RECIPES)}")
+    recipe = method.training if name == "own" else method.imagenet
+    if recipe is None:
+        raise ValueError(f"{method.name} has no network for ImageNet: take recipe='own'")
+    return recipe
+
+
+def given_cell(text: str) -> Genotype:
+    """A published genotype by its name, or one in the notation of its paper or as JSON.
+
+    Raises ValueError for neither.
+    """
+    if text.isidentifier():
+        if text not in GENOTYPES:
+            raise ValueError(f"unknown cell {text!r}{nearest(text, GENOTYPES)}; known: {', '.join(GENOTYPES)}")
+        return GENOTYPES[text]
+    return Genotype.from_json(text) if text.lstrip().startswith("{") else Genotype.from_notation(text)
 
 
 def picked(searches: Sequence[Result], protocol: str, *, short: Sequence[Result] = ()) -> int:

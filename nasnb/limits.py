@@ -14,11 +14,11 @@ SCHEDULES = ("cosine", "cosine_power", "cosine_power_code", "linear", "exponenti
 # Where the numbers of a config have a meaning.
 LIMITS: Mapping[str, str] = {
     "epochs": "[0, inf)",  # 0: a selection on a supernet as it was drawn; nobody who asks for epochs means it
-    **dict.fromkeys(("channels", "cells", "second_stage_cells", "train_images"), "[1, inf)"),
+    **dict.fromkeys(("channels", "cells", "second_stage_cells", "train_images", "side"), "[1, inf)"),
     "batch_size": "[2, inf)",  # BatchNorm cannot normalise one value
     **dict.fromkeys(("lr", "lr_min", "alpha_lr", "weight_decay", "alpha_weight_decay", "alpha_init_std"), "[0, inf)"),
     **dict.fromkeys(("warmup_epochs", "pace", "crop_padding", "cutout", "auxiliary_weight"), "[0, inf)"),
-    **dict.fromkeys(("drop_path", "label_smoothing", "momentum", "alpha_betas"), "[0, 1)"),
+    **dict.fromkeys(("drop_path", "label_smoothing", "momentum", "alpha_betas", "jitter"), "[0, 1)"),
     **dict.fromkeys(("clip", "alpha_clip"), "(0, inf)"),
     **dict.fromkeys(("train_fraction", "decay"), "(0, 1]"),
     "power": "[1, inf)",
@@ -27,7 +27,8 @@ NAMED: Mapping[str, tuple[str, ...]] = {
     "schedule": SCHEDULES,
     "stem": ("cifar", "imagenet"),
     "precision": ("float32", "tf32", "bf16"),
-    "policy": ("autoaugment",),
+    "policy": ("autoaugment", "autoaugment-imagenet"),
+    "crop": ("padded", "resized"),
     "validate_with": ("running", "batch"),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nasnb.architecture import Genotype
-from nasnb.config import TRAINING, SearchConfig, TrainConfig, scaled
+from nasnb.config import IMAGENET, TRAINING, SearchConfig, TrainConfig, scaled
 from nasnb.search.decisions import greedy, most_missed
 from nasnb.search.disturb import uniform_noise
 from nasnb.search.perturbation import Select, perturbation
@@ -48,6 +48,7 @@ class Method:
     export: str = "last"  # the epoch whose architecture counts, a rule of `exported_epoch`
     config: SearchConfig = field(default_factory=SearchConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
+    imagenet: TrainConfig | None = IMAGENET["darts"]  # of the final network there; None: it has no such network
     final: Space | None = None  # whose operations the final network uses; None: those of the search
 
     def genotype(self, state: SearchState) -> Genotype:
@@ -60,7 +61,7 @@ class Method:
         if name != "bench201":
             return moved
         config = replace(self.config, epochs=100, cells=5)  # DARTS-PT, its code; cells per stage
-        return replace(moved, config=config, training=TRAINING["bench201"])
+        return replace(moved, config=config, training=TRAINING["bench201"], imagenet=None)
 
     def at(self, preset: str, **changes: Any) -> SearchConfig:
         """The paper's config at the scale of a preset, then with single values changed.
@@ -87,9 +88,22 @@ def best_groups(*, groups: Groups = STACNAS_GROUPS, singleton: str = "single") -
 DARTS, DARTS_NO_NONE = SPACES["darts"], SPACES["darts-no-none"]
 _PC = SearchConfig(batch_size=256, lr=0.1, lr_min=0.0, alpha_lr=6e-4)
 _PC_IMAGENET = replace(
-    _PC, batch_size=1024, lr=0.5, alpha_lr=6e-3, weight_decay=3e-5, train_fraction=0.8, stem="imagenet"
+    _PC,
+    batch_size=1024,
+    lr=0.5,
+    alpha_lr=6e-3,
+    weight_decay=3e-5,
+    train_fraction=0.8,
+    stem="imagenet",
+    crop_padding=0,
+    crop="resized",
+    side=224,
 )
-_SHARP = {"config": SearchConfig(epochs=60, batch_size=32), "training": TRAINING["sharpdarts"]}
+_SHARP = {
+    "config": SearchConfig(epochs=60, batch_size=32),
+    "training": TRAINING["sharpdarts"],
+    "imagenet": IMAGENET["sharpdarts"],
+}
 _HYPERCUBOID = SearchConfig(
     epochs=60,
     channels=32,
@@ -113,7 +127,13 @@ sgas = Method("sgas", DARTS, bilevel(), hook=greedy())
 sharpdarts = Method("sharpdarts", SPACES["sharp"], bilevel(), **_SHARP)
 sharpsepconv_darts = replace(sharpdarts, name="sharpsepconv-darts", space=SPACES["darts-ssc"])
 # the cell that DARTS finds, with other operations only in the final network
-_darts_ssc = replace(darts_2nd, name="darts+ssc", final=SPACES["darts-ssc"], training=TRAINING["sharpdarts"])
+_darts_ssc = replace(
+    darts_2nd,
+    name="darts+ssc",
+    final=SPACES["darts-ssc"],
+    training=TRAINING["sharpdarts"],
+    imagenet=IMAGENET["sharpdarts"],
+)
 _hypercuboid = Method(
     "hypercuboid",
     SPACES["hypercuboid"],
@@ -121,6 +141,7 @@ _hypercuboid = Method(
     score=softmax_weights,
     config=_HYPERCUBOID,
     training=TRAINING["hypercuboid"],
+    imagenet=None,
 )
 
 pc_darts = Method(
@@ -131,9 +152,15 @@ pc_darts = Method(
     mix=partial_channels(4),
     config=_PC,
     training=TRAINING["pc-darts"],
+    imagenet=IMAGENET["pc-darts"],
 )
 pc_darts_imagenet = replace(
-    pc_darts, name="pc-darts-imagenet", step=bilevel(warmup=35), mix=partial_channels(2), config=_PC_IMAGENET
+    pc_darts,
+    name="pc-darts-imagenet",
+    step=bilevel(warmup=35),
+    mix=partial_channels(2),
+    config=_PC_IMAGENET,
+    training=IMAGENET["pc-darts"],
 )
 
 _stacnas = Method(
@@ -170,6 +197,7 @@ msr_darts = Method(
     export="38/50",
     config=_MSR,
     training=TRAINING["msr-darts"],
+    imagenet=IMAGENET["msr-darts"],
 )
 msr_darts_code = replace(
     msr_darts,

@@ -97,9 +97,15 @@ class TrainEpoch:
 
 
 def prepare(space, genotype: Genotype, data: Data, config: TrainConfig, **network: Any) -> TrainState:
-    """A fresh final network of `genotype` on the device of `data`, ready to train."""
+    """A fresh final network of `genotype` on the device of `data`, ready to train.
+
+    Raises ValueError for images that are smaller than what the config wants the network to see.
+    """
     data.check()
+    Augment(side=config.side).seen(*data.image_size[1:])
     keep_freed_memory()
+    if config.stem != "cifar":  # which every space has
+        network = {"stem": config.stem, **network}
     with seeded(config.seed, "weights"):
         net = space.network(
             genotype,
@@ -147,7 +153,7 @@ def train(state: TrainState, *, on_step: Callable[[TrainState], None] | None = N
             _train_epoch(state, on_step)
         scores = state.tally.score()
         with statistics(state.net, "running"):
-            test = evaluate(state.logits, state.data.test, state.data, batch_size=256)
+            test = evaluate(state.logits, state.data.test, state.data, batch_size=256, side=state.config.side)
         lr, state.epoch, state.step = state.optimizer.param_groups[0]["lr"], state.epoch + 1, 0
         state.tally.sums.zero_()
         yield TrainEpoch(state.epoch, scores, test, lr, time.perf_counter() - started, state)
@@ -190,7 +196,7 @@ def accuracy_on(state: TrainState, split: Split | None = None) -> Proportion:
     """Of the trained network on the test images, or on another split of the same classes, such as CIFAR-10.1."""
     split = state.data.test if split is None else split
     with statistics(state.net, "running"):
-        score = evaluate(state.logits, split, state.data)
+        score = evaluate(state.logits, split, state.data, side=state.config.side)
     return clopper_pearson(round(score.accuracy * len(split) / 100), len(split))
 
 
@@ -198,7 +204,7 @@ def _train_epoch(state: TrainState, on_step: Callable[[TrainState], None] | None
     c = state.config
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(c, state.epoch)
-    augment = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy)
+    augment = Augment(c.crop_padding, c.flip, c.cutout, c.policy, crop=c.crop, side=c.side, jitter=c.jitter)
     state.net.train()
     update = captured(lambda state, batch, _: _update(state, *batch), state)
     check_shares(len(state.train), c.batch_size)

@@ -1,4 +1,4 @@
-"""AutoAugment's CIFAR-10 policy on whole batches: images that get the same operation go through it together.
+"""AutoAugment's policies on whole batches: images that get the same operation go through it together.
 
 Cubuk et al., CVPR 2019, section 3 and appendix. An image gets one of 25 sub-policies, each two steps with a chance and
 a level; level 9 is the end of the operation's range. The paper is silent about signs: each is drawn, also for the
@@ -45,6 +45,33 @@ _CIFAR10 = """
     Equalize 8 0      Invert 1 0
     TranslateY 7 9    AutoContrast 9 0
 """
+_IMAGENET = """
+    Posterize 4 8     Rotate 6 9
+    Solarize 6 5      AutoContrast 6 0
+    Equalize 8 0      Equalize 6 0
+    Posterize 6 7     Posterize 6 6
+    Equalize 4 0      Solarize 2 4
+    Equalize 4 0      Rotate 8 8
+    Solarize 6 3      Equalize 6 0
+    Posterize 8 5     Equalize 10 0
+    Rotate 2 3        Solarize 6 8
+    Equalize 6 0      Posterize 4 6
+    Rotate 8 8        Color 4 0
+    Rotate 4 9        Equalize 6 0
+    Equalize 0 0      Equalize 8 0
+    Invert 6 0        Equalize 10 0
+    Color 6 4         Contrast 10 8
+    Rotate 8 8        Color 10 2
+    Color 8 8         Solarize 8 7
+    Sharpness 4 7     Invert 6 0
+    ShearX 6 5        Equalize 10 0
+    Color 4 0         Equalize 6 0
+    Equalize 4 0      Solarize 2 4
+    Solarize 6 5      AutoContrast 6 0
+    Invert 6 0        Equalize 10 0
+    Color 6 4         Contrast 10 8
+    Equalize 8 0      Equalize 6 0
+"""
 
 
 class PolicyStep(NamedTuple):
@@ -66,7 +93,7 @@ def _parsed(table: str) -> list[tuple[PolicyStep, PolicyStep]]:
     return list(zip(steps[::2], steps[1::2], strict=True))
 
 
-POLICIES = {"autoaugment": _parsed(_CIFAR10)}
+POLICIES = {"autoaugment": _parsed(_CIFAR10), "autoaugment-imagenet": _parsed(_IMAGENET)}
 _NOTHING = Action("Identity", 0.0)
 
 

@@ -16,8 +16,8 @@ def keep_freed_memory() -> bool:
     """Let this process keep what it frees for its next step; True if the C library can (glibc).
 
     A step allocates and frees the same maps over and over, which glibc returns to the system and has to be handed page
-    by page again: 8 to 18 % of the seconds of masked evaluations were measured. The peak stays what it is. A user's own settings
-    (`MALLOC_MMAP_THRESHOLD_`, `MALLOC_TRIM_THRESHOLD_`) stand.
+    by page again: 8 to 18 % of the seconds of masked evaluations were measured. The peak stays what it is. A user's
+    own settings (`MALLOC_MMAP_THRESHOLD_`, `MALLOC_TRIM_THRESHOLD_`) stand.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is None or {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} & set(os.environ):

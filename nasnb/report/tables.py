@@ -102,7 +102,9 @@ def costs(*results: Result) -> Table:
 
 def composition(method: Method) -> Table:
     """The parts that make a method; those that it leaves out are not listed."""
-    parts = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("config", "training")}
+    parts = {
+        f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("config", "training", "imagenet")
+    }
     return Table(pd.DataFrame([(n, part_text(p)) for n, p in parts.items() if p is not None], columns=["part", "is"]))
 
 

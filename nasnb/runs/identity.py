@@ -115,11 +115,17 @@ def _callable(value: Any, within: tuple) -> Any:
 def _object(value: Any, within: tuple) -> Any:
     if not is_dataclass(value) and not hasattr(value, "__dict__"):
         raise TypeError(f"cannot tell what determines {value!r}: give a number, a text or a dataclass instead")
-    names = [f.name for f in fields(value) if f.init] if is_dataclass(value) else list(vars(value))
+    names = _told(value) if is_dataclass(value) else list(vars(value))
     held = {name: _describe(getattr(value, name), within) for name in names}
     if _is_own(type(value)) and type(value) not in within:
         held["class"] = _class(type(value), (*within, type(value)))
     return {"is": _name(type(value)), **held} if held else _name(type(value))
+
+
+def _told(value: Any) -> list[str]:
+    """The fields of a dataclass that count; one that was added later does not at its default (nasnb.config)."""
+    counted = [f for f in fields(value) if f.init]
+    return [f.name for f in counted if not (f.metadata.get("later") and getattr(value, f.name) == f.default)]
 
 
 def _is_own(value: Any) -> bool:

@@ -170,4 +170,10 @@ def validate(state: SearchState) -> Score:
     # running statistics see no difference, and larger batches spare a GPU most of the launches
     size = state.config.batch_size if how == "batch" else max(256, state.config.batch_size)
     with statistics(state.net, how):
-        return evaluate(lambda images: state.logits(images, weights), state.valid, state.data, batch_size=size)
+        return evaluate(
+            lambda images: state.logits(images, weights),
+            state.valid,
+            state.data,
+            batch_size=size,
+            side=state.config.side,
+        )

@@ -110,7 +110,9 @@ class SearchState:
     def batches(self, part: Split, purpose: str, epoch: int, *, start: int = 0, augment: bool = True):
         """Shuffled, augmented batches of one pass, from batch `start` on."""
         c = self.config
-        how = Augment(crop_padding=c.crop_padding, flip=c.flip, cutout=c.cutout, policy=c.policy) if augment else None
+        how = Augment(crop_padding=0, flip=False, side=c.side)
+        if augment:
+            how = Augment(c.crop_padding, c.flip, c.cutout, c.policy, crop=c.crop, side=c.side)
         check_shares(len(part), self.batch_size)
         whole = batches(
             part,

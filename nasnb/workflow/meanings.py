@@ -71,6 +71,22 @@ def _protocols() -> Collection[str]:
     return PROTOCOLS
 
 
+def _recipes() -> Collection[str]:
+    from nasnb.experiment import RECIPES
+
+    return RECIPES
+
+
+def _cell(name: str, value: Any) -> str:
+    from nasnb.experiment import given_cell
+
+    try:
+        given_cell(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _spaces() -> Collection[str]:
     from nasnb.spaces import SPACES
 
@@ -112,6 +128,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "official_space": _one_of(_spaces),
     "score": _one_of(_scores),
     "protocol": _one_of(_protocols),
+    "recipe": _one_of(_recipes),
+    "cell": _cell,
     "regimen": _one_of(lambda: ("plain", "improved")),
     "cells_from": _one_of(lambda: ("search", "published")),
     "order": _one_of(lambda: (1, 2)),
@@ -139,6 +157,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "log": _path,
     "log_run": _at_least(0),
     "ks": _each(_count),
+    "subsets": _each(_fits("a share between 0 and 1", lambda value: 0 < value < 1)),
     "lengths": _each(_positive),
     "export": _export,
     "tau": _fits("a number from 0 to 1", lambda value: 0 <= value <= 1),

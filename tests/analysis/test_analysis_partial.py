@@ -9,7 +9,7 @@ import torch
 
 from nasnb.analysis import pc_darts
 from nasnb.config import SearchConfig
-from nasnb.data import load
+from nasnb.data import balanced_subsets, load, split
 from nasnb.methods import METHODS
 from nasnb.plots import pc_darts as drawn
 from nasnb.published.genotypes import GENOTYPES
@@ -136,12 +136,23 @@ def test_edges_kept_are_those_of_the_genotype_in_the_order_of_alpha():
 
 
 def test_subsets_are_balanced_disjoint_and_split_where_they_meet(data):
-    proxy = pc_darts.on_subsets(data, (0.1, 0.025), seed=0)
-    state = begin(METHOD, proxy, METHOD.at("smoke", channels=8, train_images=len(proxy.train), train_fraction=0.8))
+    proxy, share = pc_darts.on_subsets(data, (0.1, 0.025), seed=0)
+    state = begin(METHOD, proxy, METHOD.at("smoke", channels=8, train_images=len(proxy.train), train_fraction=share))
     assert state.train.labels.bincount().tolist() == [40] * 10
     assert state.valid.labels.bincount().tolist() == [10] * 10
-    assert proxy.checksum != pc_darts.on_subsets(data, (0.1, 0.025), seed=1).checksum != data.checksum
+    assert proxy.checksum != pc_darts.on_subsets(data, (0.1, 0.025), seed=1)[0].checksum != data.checksum
     assert proxy.name == "fashion-sample@16/10%+2.5%"
+
+
+@pytest.mark.parametrize("first", [17, 39, 131])
+def test_no_image_for_the_weights_reaches_alpha_whatever_a_class_gives(data, first):
+    uneven = replace(data, train=data.train.take(torch.arange(first, len(data.train))))  # classes of unequal size
+    fractions = (0.1, 0.025)
+    parts = balanced_subsets(uneven.train.labels, fractions, seed=0)
+    proxy, share = pc_darts.on_subsets(uneven, fractions)
+    weights, alpha = split(proxy.train, share)
+    for part, chosen in zip((weights, alpha), parts, strict=True):
+        assert torch.equal(part.images, uneven.train.images[chosen])
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """Batches against plain per-image versions, torchvision's policy, and the promise that a seed decides everything."""
 
+import sys
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from torchvision.transforms import v2
 
 from nasnb.data import Augment, Split, batches, n_batches
 from nasnb.data.batches import crop_and_flip, cut_out
+from nasnb.data.crops import N_CROP, N_JITTER, crop_boxes, jittered, resized_crops
 from nasnb.data.policy import N_DRAWS, POLICIES, SIGNED, Action, act, chosen_actions
 from nasnb.randomness import generator
 
@@ -38,11 +42,14 @@ def joined(result) -> tuple[torch.Tensor, torch.Tensor]:
 # --- what a batch is ----------------------------------------------------------------------------------------------
 
 
+OF_IMAGENET = Augment(0, True, 2, crop="resized", side=8, jitter=0.4)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("augment", [None, Augment(2, True, 4), Augment(2, True, 4, "autoaugment")])
+@pytest.mark.parametrize("augment", [None, Augment(2, True, 4), Augment(2, True, 4, "autoaugment"), OF_IMAGENET])
 def test_form(channels, augment):
     for images, labels in run(random_split(channels=channels), augment=augment):
-        assert images.shape == (len(labels), channels, 12, 10)
+        assert images.shape == (len(labels), channels, *((8, 8) if augment is OF_IMAGENET else (12, 10)))
         assert images.dtype == torch.float32
         assert images.is_contiguous(memory_format=torch.channels_last)
         assert images.stride(1) == 1  # also where a single channel would allow any stride
@@ -109,11 +116,11 @@ def test_one_augmentation_leaves_the_others_alone():
 @given(
     start=st.integers(0, 35),
     n=st.integers(70, 75),
-    policy=st.sampled_from([None, "autoaugment"]),
+    augment=st.sampled_from([Augment(2, True, 4), Augment(2, True, 4, "autoaugment"), OF_IMAGENET]),
     shuffle=st.booleans(),
 )
-def test_resuming_gives_the_same_later_batches(start, n, policy, shuffle):
-    split, augment = random_split(n), Augment(2, True, 4, policy)
+def test_resuming_gives_the_same_later_batches(start, n, augment, shuffle):
+    split = random_split(n)
     whole = run(split, 2, augment=augment, shuffle=shuffle)  # batches of 2: more than one block of the policy
     later = run(split, 2, augment=augment, shuffle=shuffle, start=start)
     assert len(later) == len(whole) - start
@@ -187,13 +194,91 @@ def test_cutout_is_zero_after_normalising():
     assert torch.equal((images == 0).any(dim=1), (images == 0).all(dim=1))
 
 
+@pytest.mark.parametrize(("policy", "fill"), [(None, 0), ("autoaugment", 128)])
+def test_a_padded_crop_is_filled_with_the_policy_s_grey(policy, fill, monkeypatch):
+    seen = []
+    module = sys.modules[crop_and_flip.__module__]
+    monkeypatch.setattr(module, "crop_and_flip", lambda images, *_, fill: seen.append(fill) or images)
+    run(random_split(8), augment=Augment(4, True, 0, policy))
+    assert set(seen) == {fill}
+
+
+# --- what recipes for ImageNet do ---------------------------------------------------------------------------------
+
+
+def drawn(n: int, numbers: int) -> torch.Tensor:
+    return torch.rand(n, numbers, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("size", [(256, 256), (40, 90), (30, 300), (300, 30)])
+def test_boxes_have_the_area_and_ratio_of_torchvision_s(size):
+    boxes = crop_boxes(drawn(4000, N_CROP), *size).float()
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2] >= 1).all() and (boxes[:, 3] >= 1).all()
+    assert (boxes[:, 0] + boxes[:, 2] <= size[0]).all() and (boxes[:, 1] + boxes[:, 3] <= size[1]).all()
+    ratio, area = boxes[:, 3] / boxes[:, 2], boxes[:, 2] * boxes[:, 3] / (size[0] * size[1])
+    assert ratio.min() > 0.7 and ratio.max() < 1.42 and area.min() > 0.07
+    torch.manual_seed(0)
+    judge = v2.RandomResizedCrop(8)
+    image = torch.zeros(3, *size, dtype=torch.uint8)
+    theirs = torch.tensor(
+        [[p["height"], p["width"]] for p in (judge.make_params([image]) for _ in range(1500))]
+    ).float()
+    for ours, other in ((boxes[:, 2], theirs[:, 0]), (boxes[:, 3], theirs[:, 1])):
+        assert abs(ours.mean() - other.mean()) < 4 * other.std() / 1500**0.5
+        assert abs(ours.std() / other.std().clamp(min=1e-9) - 1) < 0.1 or other.std() == 0
+
+
+def test_resized_crops_equal_torchvision_image_by_image():
+    images = random_split(6, size=(20, 24)).images
+    boxes = torch.tensor([[0, 0, 20, 24], [3, 5, 9, 8], [19, 23, 1, 1], [2, 0, 18, 24], [0, 12, 5, 12], [7, 7, 8, 8]])
+    flipped = torch.tensor([False, True, False, True, False, False])
+    found = resized_crops(images.permute(0, 2, 3, 1), boxes, flipped, (8, 8)).permute(0, 3, 1, 2)
+    for image, box, flip, ours in zip(images, boxes.tolist(), flipped, found, strict=True):
+        expected = v2.functional.resized_crop(image, *box, size=[8, 8], antialias=False)
+        expected = expected.flip(2) if flip else expected
+        assert (ours.int() - expected.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("order", [0, 9, 23])
+def test_jitter_equals_torchvision_image_by_image(order):
+    images, draws = random_split(5, size=(9, 7)).images, drawn(5, N_JITTER)
+    draws[0, 4] = (order + 0.5) / 24
+    found = jittered(images.permute(0, 2, 3, 1), draws, 0.4).permute(0, 3, 1, 2)
+    adjust = v2.functional.adjust_brightness, v2.functional.adjust_contrast, v2.functional.adjust_saturation
+    for image, numbers, ours in zip(images, draws.tolist(), found, strict=True):
+        expected = image.float() / 255
+        for step in list(permutations(range(4)))[order]:
+            by = 0.4 * (2 * numbers[step] - 1)
+            change = v2.functional.adjust_hue if step == 3 else adjust[step]
+            expected = change(expected, by / 2 if step == 3 else 1 + by)
+        assert_close(ours / 255, expected, rtol=0, atol=2e-4)
+
+
+def test_without_augmentation_the_middle_is_seen():
+    split = random_split(size=(12, 10))
+    images, _ = joined(
+        run(split, augment=Augment(0, False, side=8), shuffle=False, mean=(0.0,) * 3, std=(1 / 255,) * 3)
+    )
+    assert_close(images.contiguous(), split.images[:, :, 2:10, 1:9].float().contiguous())
+
+
+def test_images_smaller_than_what_is_to_be_seen():
+    with pytest.raises(
+        ValueError, match="side=224, but the images have 12 x 10 pixels: load them with a larger image_s"
+    ):
+        run(random_split(), augment=Augment(0, False, side=224))
+
+
 # --- policy -------------------------------------------------------------------------------------------------------
 
 
-def test_policy_table_is_the_published_one():
-    levels = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
-    published = levels._get_policies(v2.AutoAugmentPolicy.CIFAR10)
-    ours = [[(step.op, step.chance, step.level) for step in pair] for pair in POLICIES["autoaugment"]]
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("autoaugment", v2.AutoAugmentPolicy.CIFAR10), ("autoaugment-imagenet", v2.AutoAugmentPolicy.IMAGENET)],
+)
+def test_policy_table_is_the_published_one(name, kind):
+    published = v2.AutoAugment(kind)._get_policies(kind)
+    ours = [[(step.op, step.chance, step.level) for step in pair] for pair in POLICIES[name]]
     assert ours == [[(op, chance, level or 0) for op, chance, level in pair] for pair in published]
 
 
@@ -265,5 +350,7 @@ def test_errors_come_before_the_first_batch(changes, message):
 def test_augment_refuses_nonsense():
     with pytest.raises(ValueError, match=r"unknown augmentation policy 'autoaugmnt', did you mean 'autoaugment'"):
         Augment(policy="autoaugmnt")
+    with pytest.raises(ValueError, match="unknown crop 'padding', did you mean 'padded'"):
+        Augment(crop="padding")
     with pytest.raises(ValueError, match="cannot be negative, got -1 and 0"):
         Augment(crop_padding=-1)

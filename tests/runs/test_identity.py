@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from nasnb.config import SearchConfig, TrainConfig, to_dict
 from nasnb.runs import run_once
 from nasnb.runs.identity import describe
 
@@ -136,3 +137,10 @@ def test_what_holds_itself_is_refused():
     round_.append(round_)
     with pytest.raises(TypeError, match="cannot tell what determines 'list': it holds itself"):
         describe(round_)
+
+
+def test_a_number_that_was_added_later_names_a_run_only_where_it_is_used():
+    plain = describe(TrainConfig())
+    assert not {"stem", "crop", "side", "jitter"} & plain.keys() and "cutout" in plain
+    assert describe(TrainConfig(crop="resized", side=64))["side"] == 64
+    assert to_dict(SearchConfig()).keys() == describe(SearchConfig()).keys() - {"is"}

@@ -9,10 +9,12 @@ import torch
 from conftest import tiny_data
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from nasnb.architecture import Genotype
 from nasnb.config import IMAGENET, TRAINING, SearchConfig, TrainConfig, scaled
-from nasnb.data import Augment
+from nasnb.data import Augment, load
+from nasnb.experiment import given_cell, recipe_of, run_training
 from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.schedules import cosine_power, drop_path_probability, learning_rate
@@ -187,6 +189,56 @@ def test_recipes_say_what_the_papers_say():
     assert {c.label_smoothing for name, c in IMAGENET.items() if name != "sharpdarts"} == {0.1}
     for config in (*TRAINING.values(), *IMAGENET.values()):
         Augment(crop_padding=config.crop_padding, cutout=config.cutout, policy=config.policy)  # known names
+
+
+def test_recipes_for_imagenet_see_what_the_papers_show():
+    seen = {(c.stem, c.crop, c.side, c.crop_padding) for c in IMAGENET.values()}
+    assert seen == {("imagenet", "resized", 224, 0)}
+    assert {
+        name: (c.jitter, c.policy, c.cutout) for name, c in IMAGENET.items() if name != "sharpdarts"
+    } == dict.fromkeys(("darts", "pc-darts", "msr-darts", "stacnas"), (0.4, None, 0))
+    sharp = IMAGENET["sharpdarts"]
+    assert (sharp.jitter, sharp.policy, sharp.cutout, sharp.clip) == (0.0, "autoaugment-imagenet", 112, None)
+
+
+@pytest.mark.parametrize("name", IMAGENET)
+def test_a_recipe_for_imagenet_trains_on_pictures_larger_than_what_it_sees(name):
+    config = scaled(IMAGENET[name], "smoke", train_images=16, batch_size=8, side=64)
+    state = prepare(SPACES["darts"], GENOTYPES["DARTS_V2"], tiny_data(size=72, n=16), config)
+    (epoch,) = train(state)
+    assert math.isfinite(epoch.train.loss) and math.isfinite(epoch.test.loss)
+    assert accuracy_on(state).accuracy == epoch.test.accuracy
+    with pytest.raises(ValueError, match="side=80, but the images have 72 x 72 pixels"):
+        prepare(SPACES["darts"], GENOTYPES["DARTS_V2"], state.data, replace(config, side=80))
+
+
+def test_a_folder_of_pictures_is_trained_on_by_the_recipe_for_imagenet(tmp_path):
+    for part, n in (("train", 6), ("test", 2)):
+        for label, colour in (("cat", "red"), ("dog", "green")):
+            folder = tmp_path / "photos" / part / label
+            folder.mkdir(parents=True)
+            for i in range(n):
+                Image.new("RGB", (80 + 7 * i, 120 - 5 * i), colour).save(folder / f"{i}.png")
+    data, method = load("imagefolder", data_dir=tmp_path / "photos", image_size=72), METHODS["pc-darts"]
+    config = scaled(recipe_of(method, "imagenet"), "smoke", side=64, batch_size=6, train_images=12)
+    result = run_training(method.space, given_cell("PC_DARTS_image"), data, config, runs_dir=tmp_path / "runs")
+    assert result.record["config"]["crop"] == "resized" and result.record["config"]["stem"] == "imagenet"
+    assert "stem0" in " ".join(result.state().net.state_dict())
+
+
+def test_recipes_and_cells_by_name():
+    assert recipe_of(METHODS["pc-darts-imagenet"], "own") is IMAGENET["pc-darts"]
+    assert recipe_of(METHODS["sharpsepconv-darts-max-w"], "imagenet") is IMAGENET["sharpdarts"]
+    assert recipe_of(METHODS["darts-pt"], "imagenet") is IMAGENET["darts"]
+    assert recipe_of(METHODS["msr-darts-published-code"], "imagenet") is IMAGENET["msr-darts"]
+    with pytest.raises(ValueError, match="unknown recipe 'imagnet', did you mean 'imagenet'"):
+        recipe_of(METHODS["darts-1st"], "imagnet")
+    with pytest.raises(ValueError, match="hypercuboid has no network for ImageNet: take recipe='own'"):
+        recipe_of(METHODS["hypercuboid"], "imagenet")
+    genotype = GENOTYPES["DARTS_V2"]
+    assert genotype == given_cell("DARTS_V2") == given_cell(genotype.notation()) == given_cell(genotype.to_json())
+    with pytest.raises(ValueError, match="unknown cell 'DARTS_V3', did you mean 'DARTS_V2'"):
+        given_cell("DARTS_V3")
 
 
 @pytest.mark.parametrize("name", ["darts", "sharpdarts", "bench201"])
