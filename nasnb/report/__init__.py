@@ -1,7 +1,7 @@
 """What every chapter says in the same way: its setting, its claims, published against measured, cost and record."""
 
 from nasnb.report.claims import Finding, answer, judge
-from nasnb.report.effects import accuracies, as_printed, learned, relative
+from nasnb.report.effects import accuracies, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
@@ -39,5 +39,6 @@ __all__ = [
     "record_of",
     "relative",
     "retested",
+    "runs_learned",
     "setting",
 ]

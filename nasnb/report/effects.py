@@ -42,3 +42,8 @@ def as_printed(counted: float, paper: str, table: str, row: str, metric: str) ->
     printed = f"{found.iloc[0]:g}"
     digits, number = len(printed.partition(".")[2]), float(counted)
     return float(printed) in (round(number, digits), math.trunc(number * 10**digits) / 10**digits)
+
+
+def runs_learned(*groups: Iterable[Result], classes: int) -> bool:
+    """Whether the runs of each group reach twice the accuracy of chance, in the mean."""
+    return learned(*map(accuracies, groups), classes=classes)

@@ -3,7 +3,15 @@
 The paper names input, backbone and data, and nothing else: extra layers, heads, default boxes and recipe are ours.
 """
 
-from nasnb.transfer.detector import DetectConfig, Pyramid, detect, detector, detector_counts, train_detector
+from nasnb.transfer.detector import (
+    DetectConfig,
+    Pyramid,
+    detect,
+    detector,
+    detector_counts,
+    train_detector,
+    tried_detector,
+)
 from nasnb.transfer.images import Scenes, coco, coco_target, scenes
 from nasnb.transfer.scoring import average_precision, overlap
 
@@ -20,4 +28,5 @@ __all__ = [
     "overlap",
     "scenes",
     "train_detector",
+    "tried_detector",
 ]

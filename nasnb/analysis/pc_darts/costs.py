@@ -14,6 +14,7 @@ from torch import Tensor
 from nasnb.architecture import Choices
 from nasnb.config import SearchConfig
 from nasnb.data import Data
+from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import SearchState, begin
 from nasnb.spaces import Space
 from nasnb.supernet.counts import count
@@ -56,19 +57,43 @@ def _equal_weights(choices: Choices) -> dict[str, Tensor]:
     return {group: torch.full(shape, 1 / shape[1]) for group, shape in shapes.items()}
 
 
+def search_totals(
+    costs: pd.DataFrame, *, images: int = 50_000, epochs: int = 50, warmup: int = 15, batch: int = 64
+) -> pd.DataFrame:
+    """What a whole search takes, exactly: rows of `supernet_costs`, each K with a batch of `batch` times K.
+
+    K, batch_size, weight_steps and alpha_steps (half of the images trains each; alpha rests in the warm-up),
+    multiply_adds of all passes (a backward one counts twice a forward one), and the bytes that a step keeps.
+    """
+    size = batch * costs.k
+    per_epoch = (images // 2 + size - 1) // size
+    seen = images // 2 * (2 * epochs - warmup)
+    return pd.DataFrame(
+        {
+            "K": costs.k,
+            "batch_size": size,
+            "weight_steps": epochs * per_epoch,
+            "alpha_steps": (epochs - warmup) * per_epoch,
+            "multiply_adds": 3 * seen * costs.multiply_adds,
+            "bytes_per_step": size * costs.bytes_per_image,
+        }
+    )
+
+
 def step_costs(method: Any, data: Data, config: SearchConfig, *, ks: Sequence[int], repeats: int = 3) -> pd.DataFrame:
     """Per K, of real search steps after the warm-up: seconds (the fastest of `repeats`) and peak_bytes.
 
     Seconds are those of the clock on a GPU and of the processor elsewhere, so that other programs do not count.
     `method` is a nasnb.methods.Method. Peak bytes are the device's peak on a GPU; elsewhere what a weight step keeps
-    for its backward pass, every storage once, which unlike a process's size is exact.
+    for its backward pass, every storage once, which unlike a process's size is exact. The largest K comes first: it
+    needs the least memory.
     """
     rows = []
-    for k in ks:
+    for k in sorted(ks, reverse=True):
         state = begin(replace(method, mix=partial_channels(k)), data, config)
         seconds = fastest_step(state, repeats=repeats)
         rows.append((k, seconds, _peak_bytes(state, next(state.batches(state.train, "costs", 0)))))
-    return pd.DataFrame(rows, columns=["k", "seconds", "peak_bytes"])
+    return pd.DataFrame(rows[::-1], columns=["k", "seconds", "peak_bytes"])
 
 
 def fastest_step(state: SearchState, *, repeats: int = 3) -> float:
@@ -114,3 +139,23 @@ def saved_bytes(state: SearchState, batch: tuple[Tensor, Tensor]) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         state.loss(batch, state.weights())
     return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
+
+
+def published_sizes(space: Space) -> list[tuple[tuple[str, str, str], float, str]]:
+    """Of the published cells: (table, row, metric) of the paper, the number counted, and words for it."""
+    cifar, imagenet = GENOTYPES["PC_DARTS_cifar"], GENOTYPES["PC_DARTS_image"]
+    small = count(space.network(cifar, channels=36, cells=20, classes=10), (3, 32, 32)).parameters / 1e6
+    found = [(("Table 1", "PC-DARTS", "parameters_millions"), small, f"{small:.3f} (published cell, exact)")]
+    for row, cell in (("PC-DARTS (CIFAR-10)", cifar), ("PC-DARTS (ImageNet)", imagenet)):
+        net = space.network(cell, channels=48, cells=14, classes=1000, stem="imagenet")
+        layers, elements = (count(net, (3, 224, 224), how=how) for how in ("layers", "elementwise"))
+        parameters, ours, usual = elements.parameters / 1e6, elements.multiply_adds / 1e6, layers.multiply_adds / 1e6
+        found += [
+            (("Table 2", row, "parameters_millions"), parameters, f"{parameters:.3f} (published cell, exact)"),
+            (
+                ("Table 2", row, "multiply_adds_millions"),
+                ours,
+                f"{ours:.1f} as the paper counts, {usual:.1f} in convolutions and linear layers",
+            ),
+        ]
+    return found

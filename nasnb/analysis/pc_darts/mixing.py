@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -49,3 +50,36 @@ def processed_counts(
         counts = processed if k == 1 else mix.join((processed, bypass))
         rows.append(counts)
     return torch.cat(rows).flatten(1).to(torch.int64).numpy()
+
+
+def chain_of(n: int, k: int, mixing: str, *, nodes: int = 3, seed: int = 0) -> tuple[list[list[int]], list[list[int]]]:
+    """The channels of an input of n and of `nodes` states after it, and the positions that are processed next.
+
+    Mixing: "first, then shuffle" as published, "first, then shift", "first, nothing more", or "random".
+    Raises ValueError for another word, or a K that does not divide n.
+    """
+    known = ("first, then shuffle", "first, then shift", "first, nothing more", "random")
+    if mixing not in known or n % k:
+        raise ValueError(f"K = {k} of {n} channels, {mixing!r}: K divides them; known: {'; '.join(known)}")
+    draw, part = np.random.default_rng(seed), n // k
+    order, states, processed = np.arange(n), [], []
+    for _ in range(nodes + 1):
+        through = np.sort(draw.choice(n, part, replace=False)) if mixing == "random" else np.arange(part)
+        states.append(order.tolist())
+        processed.append(through.tolist())
+        if mixing == known[0]:
+            order = order.reshape(k, part).T.flatten()
+        elif mixing == known[1]:
+            order = np.roll(order, -part)
+    return states, processed
+
+
+def never_processed(states: Sequence[Sequence[int]], processed: Sequence[Sequence[int]]) -> int:
+    """How many channels of the input have gone through no operation after the last state but one."""
+    through = {order[at] for order, each in zip(states[:-1], processed[:-1], strict=True) for at in each}
+    return len(states[0]) - len(through)
+
+
+def expected_untouched(n: int, k: int, nodes: int) -> float:
+    """Of n channels, those that random masks of so many edges in a row leave out, on average."""
+    return n * math.pow(1 - 1 / k, nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -62,3 +63,23 @@ def beta_table(space: Space, weights: Mapping[str, np.ndarray], group: str = "no
         ],
         columns=["epoch", "node", "source", "weight"],
     )
+
+
+def cells_in_common(first: Genotype, second: Genotype, group: str) -> tuple[int, float, float]:
+    """Of two cells: (operation, edge) pairs they share, share of the kept edges, and that of two random cells."""
+    pairs = len({*first.picks[group]} & {*second.picks[group]})
+    shared = float(np.mean(list(edge_agreement(first, second, group).values())))
+    per_node = Counter(pick.target for pick in first.picks[group])
+    return pairs, shared, float(np.mean([kept / node for node, kept in per_node.items()]))
+
+
+def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
+    """Per logged search of others (table `beta` of chapter 08) and cell: nodes, and how many kept edges beta decided.
+
+    Only epochs after the warm-up count, and the last one apart.
+    """
+    rows = table[table.epoch >= 15]
+    last = rows[rows.epoch == rows.groupby("run").epoch.transform("max")]
+    counted = rows.groupby(["run", "cell"]).changed.agg(nodes="size", changed="sum")
+    at_end = last.groupby(["run", "cell"]).changed.agg(last_nodes="size", last_changed="sum")
+    return counted.join(at_end).reset_index()

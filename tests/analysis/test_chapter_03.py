@@ -1,0 +1,137 @@
+"""What chapter 03 measures: steadiness of alpha's gradient, chains of channels, counts of a search, cells in common."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import tiny_data
+
+from nasnb.analysis import pc_darts
+from nasnb.methods import METHODS
+from nasnb.plots.edge import edge_html
+from nasnb.published.genotypes import GENOTYPES
+from nasnb.search import begin
+from nasnb.supernet.partial_channels import partial_channels
+
+METHOD = METHODS["pc-darts"]
+
+
+# --- steadiness -------------------------------------------------------------------------------------------------------
+
+
+def test_agreement_is_the_mean_cosine_of_all_pairs():
+    rows = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])
+    by_hand = (0 + 2 * 0.5**0.5) / 3
+    assert pc_darts.agreement_of_gradients(rows) == pytest.approx(by_hand)
+    assert pc_darts.agreement_of_gradients(torch.tensor([[1.0, 2], [2, 4]])) == pytest.approx(1)
+    assert pc_darts.agreement_of_gradients(torch.tensor([[1.0, 2], [-1, -2]])) == pytest.approx(-1)
+
+
+@pytest.fixture
+def state():
+    data = tiny_data(n=48, size=8)
+    return begin(METHOD, data, METHOD.at("smoke", channels=8, batch_size=8))
+
+
+def test_gradient_of_alpha_is_that_of_finite_differences_and_touches_nothing(state):
+    before = {name: value.clone() for name, value in state.net.state_dict().items()}
+    batch = next(state.batches(state.train, "test", 0, augment=False))
+    gradient = pc_darts.gradient_of_alpha(state, batch)
+    alpha = state.relaxation.alpha["normal"]
+    assert len(gradient) == sum(a.numel() for a in state.relaxation.alpha.values())
+    losses = []
+    with torch.no_grad():
+        for step in (0.05, -0.05):
+            alpha[0, 4] += step
+            state.net.train()
+            losses.append(float(state.loss(batch, state.relaxation())))
+            alpha[0, 4] -= step
+    assert float(gradient[4]) == pytest.approx((losses[0] - losses[1]) / 0.1, rel=0.05, abs=2e-4)
+    state.net.load_state_dict(before)
+    pc_darts.gradient_of_alpha(state, batch)
+    assert all(torch.equal(value, before[name]) for name, value in state.net.state_dict().items())
+
+
+def test_noise_draws_no_image_twice(state):
+    n = len(state.data.test)
+    table = pc_darts.alpha_noise(state, batch_sizes=(4, n // 2), draws=100)
+    assert table.draws.tolist() == [n // 4, 2] and table.agreement.between(-1, 1).all()
+    with pytest.raises(ValueError, match=f"{n} test images do not fill two batches of {n}: choose a smaller one"):
+        pc_darts.alpha_noise(state, batch_sizes=(n,), draws=2)
+
+
+# --- channels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mixing", "short"),
+    [("first, then shuffle", "shuffle"), ("first, then shift", "shift"), ("first, nothing more", "none")],
+)
+@pytest.mark.parametrize("k", [2, 4, 8])
+def test_a_chain_follows_the_channels_as_the_mix_moves_them(k, mixing, short):
+    states, processed = pc_darts.chain_of(16, k, mixing, nodes=3)
+    x = torch.arange(16.0).view(1, 16, 1, 1)
+    mix = partial_channels(k, mixing=short)
+    for order in states:
+        assert x.flatten().tolist() == order
+        x = mix.join((x[:, : 16 // k], x[:, 16 // k :]))
+    assert all(each == list(range(16 // k)) for each in processed)
+    counts = pc_darts.processed_counts(16, k, nodes=3, mixing=short)[-1]
+    assert pc_darts.never_processed(states, processed) == int((counts == 0).sum())
+
+
+def test_random_masks_leave_out_as_many_as_expected():
+    left = [pc_darts.never_processed(*pc_darts.chain_of(16, 4, "random", nodes=3, seed=s)) for s in range(300)]
+    assert np.mean(left) == pytest.approx(pc_darts.expected_untouched(16, 4, 3), abs=0.3)
+    with pytest.raises(ValueError, match=r"K = 3 of 16 channels, 'random': K divides them; known: first, then shuffle"):
+        pc_darts.chain_of(16, 3, "random")
+
+
+def test_the_interactive_edge_shows_its_first_drawing_without_javascript():
+    chains = {(k, "random"): pc_darts.chain_of(8, k, "random") for k in (2, 4)}
+    page = edge_html(chains, first=(4, "random"), alt="channels of an edge")
+    assert page.count("data-frame=") == 2 and '<div data-frame="2 random" hidden>' in page
+    assert "http" not in page.replace("http://www.w3.org", "") and "<script" not in page
+    with pytest.raises(ValueError, match=r"no drawing of \(8, 'random'\): there are \(2, 'random'\)"):
+        edge_html(chains, first=(8, "random"), alt="channels of an edge")
+
+
+# --- counts -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_of_the_paper_in_steps():
+    costs = pd.DataFrame({"k": [1, 4], "multiply_adds": [300, 60], "bytes_per_image": [40, 10]})
+    totals = pc_darts.search_totals(costs).set_index("K")
+    assert totals.batch_size.tolist() == [64, 256]
+    assert totals.weight_steps[4] == 4900 and totals.alpha_steps[4] == 3430  # 98 steps an epoch, 35 of 50 epochs
+    assert totals.weight_steps[1] == 50 * 391
+    assert totals.multiply_adds[4] == 3 * 25_000 * 85 * 60
+    assert totals.bytes_per_step.tolist() == [64 * 40, 256 * 10]
+
+
+def test_the_published_reduction_cells_share_no_operation():
+    cells = GENOTYPES["PC_DARTS_cifar"], GENOTYPES["PC_DARTS_image"]
+    pairs, shared, chance = pc_darts.cells_in_common(*cells, "reduce")
+    assert (pairs, shared) == (0, 0.5) and chance == pytest.approx((1 + 2 / 3 + 2 / 4 + 2 / 5) / 4)
+    assert pc_darts.cells_in_common(cells[0], cells[0], "normal")[:2] == (8, 1.0)
+
+
+def test_changes_by_beta_are_counted_after_the_warm_up():
+    rows = [
+        ("a", epoch, "normal", node, True, changed)
+        for epoch, changed in ((3, True), (15, False), (16, True))
+        for node in (3, 4)
+    ]
+    table = pd.DataFrame(rows, columns=["run", "epoch", "cell", "target", "raw", "changed"])
+    line = pc_darts.full_scale_changes(table).iloc[0]
+    assert (line.nodes, line.changed, line.last_nodes, line.last_changed) == (4, 2, 2, 2)
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "overnight", "gpu", "paper"])
+def test_every_preset_has_a_plan_that_the_method_can_follow(preset):
+    plan = pc_darts.planned(preset, searches=2, ks=[2])
+    assert plan.searches == 2 and plan.ks == (1, 2, 4)
+    METHOD.at(preset, **plan.search)
