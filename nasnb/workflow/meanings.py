@@ -110,6 +110,12 @@ def _count_or_counts(name: str, value: Any) -> str:
     return (_each(_count) if isinstance(value, list | tuple) else _count)(name, value)
 
 
+def _two_shares(name: str, values: Any) -> str:
+    plain = isinstance(values, list | tuple) and len(values) == 2 and all(isinstance(v, int | float) for v in values)
+    fits = plain and min(values) > 0 and sum(values) <= 1 + 1e-9
+    return "" if fits else f"{name} must be two shares that add up to at most 1, got {values!r}"
+
+
 def _path(name: str, value: Any) -> str:
     return "" if isinstance(value, str) and value.strip() else f"{name} must be the path of a file, got {value!r}"
 
@@ -157,8 +163,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "log": _path,
     "log_run": _at_least(0),
     "ks": _each(_count),
-    "subsets": _each(_fits("a share between 0 and 1", lambda value: 0 < value < 1)),
-    "lengths": _each(_positive),
+    "subsets": _two_shares,
     "export": _export,
     "tau": _fits("a number from 0 to 1", lambda value: 0 <= value <= 1),
     "memory_gigabytes": _positive,
