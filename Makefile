@@ -31,6 +31,8 @@ setup: $(READY)  ## set up .venv with the exact versions of requirements.txt
 book: $(READY)  ## run the chapters that are out of date (PRESET=laptop), then render the book
 	@echo "== chapters at the $(PRESET) preset: only those whose executed copy is missing or out of date"
 	$(BIN)/python -m nasnb book --preset $(PRESET)
+	@echo "== README's first screen, CITATION.cff and codecheck.yml, from the kept results"
+	$(BIN)/python book/make_front.py
 	@echo "== rendering"
 	$(BIN)/jupyter-book build . --path-output book -q $(BOOKFLAGS)
 	@echo "== the book: book/_build/html/index.html"

@@ -1,39 +1,79 @@
-"""Writes book/api.md, the reference page: one section per module, room by room. Run it when modules come or go.
+"""Writes the reference: book/api.md and a page per room, book/api-ROOM.md. Run it when modules come or go.
 
 python book/make_api.py
 """
 
+import json
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "book" / "api.md"
-ROOMS = {
-    "Architectures, numbers, randomness": [
-        *("nasnb", "nasnb.architecture", "nasnb.config", "nasnb.randomness", "nasnb.published*")
-    ],
-    "Data, schedules, devices": ["nasnb.data*", "nasnb.schedules", "nasnb.device*"],
-    "The supernet": ["nasnb.supernet*"],
-    "Spectral norms and stable ranks": ["nasnb.spectral*"],
-    "Spaces and evaluation": ["nasnb.spaces*", "nasnb.evaluation"],
-    "Search and training": ["nasnb.search*", "nasnb.training", "nasnb.transfer*"],
-    "Methods and experiments": ["nasnb.methods", "nasnb.experiment"],
-    "Analyses": ["nasnb.analysis*"],
-    "Reports, runs, figures, workflow": ["nasnb.report*", "nasnb.runs*", "nasnb.plots*", "nasnb.*"],
+BOOK = ROOT / "book"
+ROOMS = {  # the page's name: its title, what it is for, its modules
+    "core": (
+        "Architectures, numbers, randomness",
+        "What everything else is written in: cells as data, configs and presets, seeds by purpose, published numbers.",
+        ("nasnb", "nasnb.architecture", "nasnb.config", "nasnb.randomness", "nasnb.published*"),
+    ),
+    "data": (
+        "Data, schedules, devices",
+        "Images as one array on the device, learning rates as closed forms, graphs, precision, several processes.",
+        ("nasnb.data*", "nasnb.schedules", "nasnb.device*"),
+    ),
+    "supernet": ("The supernet", "`net(images, weights)`: the network that is told its weights.", ("nasnb.supernet*",)),
+    "spectral": ("Spectral norms and stable ranks", "Of kernels and of the maps they are.", ("nasnb.spectral*",)),
+    "spaces": (
+        "Spaces and evaluation",
+        "What may be chosen, and what is legal.",
+        ("nasnb.spaces*", "nasnb.evaluation"),
+    ),
+    "search": (
+        "Search and training",
+        "Steps, hooks, scores; final networks; detection.",
+        ("nasnb.search*", "nasnb.training", "nasnb.transfer*"),
+    ),
+    "methods": ("Methods and experiments", "A paper as a composition.", ("nasnb.methods", "nasnb.experiment")),
+    "analysis": ("Analyses", "What a paper looks at; a folder per paper.", ("nasnb.analysis*",)),
+    "report": ("Reports", "Claims, verdicts, tables: what may be said.", ("nasnb.report*",)),
+    "plots": ("Figures", "A figure is a function of data.", ("nasnb.plots*",)),
+    "workflow": ("Runs and workflow", "Files, records, commands, sweeps.", ("nasnb.runs*", "nasnb.*")),
 }
-HEAD = """---
+EXAMPLES = {  # short enough to be run by a test
+    "core": """from nasnb.published.genotypes import GENOTYPES
+
+print(GENOTYPES["DARTS_V2"].notation())""",
+    "data": """from nasnb.data import load
+
+data = load("fashion-sample")
+print(len(data.train), data.classes[:3], data.image_size)""",
+    "spaces": """from nasnb.methods import METHODS
+
+print(METHODS["pc-darts"].space.choices)""",
+    "methods": """from nasnb.methods import METHODS
+
+print(METHODS["pc-darts"].at("smoke", seed=0))""",
+    "report": """from nasnb.report import judge
+
+print(judge([1.2, 0.8, 1.5, 0.9, 1.1, 1.3], design="one sample", margin=0.5).words("points"))""",
+}
+FRONT = """---
 myst:
   html_meta:
-    description: "Every module of the package nasnb, from its docstrings."
+    description: "{description}"
 ---
 
-# Reference of the package
-
-Made from the docstrings, room by room: a module imports only from its own room and those above it on this page.
-`nasnb.runs` and `nasnb.plots` stand aside and see only the first room. *[source]* beside a name leads to its code;
-most modules are short enough to be read whole.
+# {title}
 """
-SECTION = "\n### {0}\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n   :ignore-module-all:\n```\n"
+HEAD = """
+Made from the docstrings, a page per room: a module imports only from its own room and those above it in this list.
+`nasnb.runs` and `nasnb.plots` stand aside and see only the first room. *[source]* beside a name leads to its code; most
+modules are short enough to be read whole.
+
+| Room | What it holds | Modules |
+|---|---|---|
+"""
+SECTION = "\n## {0}\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n   :ignore-module-all:\n```\n"
 
 
 def modules() -> list[str]:
@@ -42,16 +82,52 @@ def modules() -> list[str]:
     return sorted(".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in paths)
 
 
-def page() -> str:
-    """The text of the page."""
-    left, parts = modules(), [HEAD]
-    for title, patterns in ROOMS.items():
-        found = [name for pattern in patterns for name in left if fnmatch(name, pattern)]
-        found = list(dict.fromkeys(found))
-        left = [name for name in left if name not in found]
-        parts += [f"\n## {title}\n", *(SECTION.format(name) for name in found)] if found else []
-    return "".join(parts)
+def rooms() -> dict[str, list[str]]:
+    """The modules of every room, each in the first that asks for it."""
+    left, found = modules(), {}
+    for room, (_, _, patterns) in ROOMS.items():
+        found[room] = list(dict.fromkeys(name for pattern in patterns for name in left if fnmatch(name, pattern)))
+        left = [name for name in left if name not in found[room]]
+    return found
+
+
+def chapters_that_use(names: list[str]) -> list[str]:
+    """Chapters whose cells import one of these modules."""
+    used = []
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
+        parents = "|".join(sorted({re.escape(name.rpartition(".")[0]) for name in names if "." in name}))
+        whole = re.findall(r"^from (nasnb[\w.]*) import|^import (nasnb[\w.]*)", code, re.MULTILINE)
+        several = re.findall(rf"^from ({parents}) import \(?([\w,\s]+)", code, re.MULTILINE) if parents else []
+        seen = {a or b for a, b in whole}
+        seen |= {f"{parent}.{name.strip()}" for parent, these in several for name in these.split(",")}
+        if seen & set(names):
+            used.append(path.stem)
+    return used
+
+
+def page(room: str, names: list[str]) -> str:
+    """The text of a room's page."""
+    title, purpose, _ = ROOMS[room]
+    chapters = ", ".join(f"[{name}](chapters/{name})" for name in chapters_that_use(names))
+    parts = [FRONT.format(title=title, description=f"Reference of nasnb: {purpose}".replace("`", "")), f"\n{purpose}\n"]
+    parts += [f"\nUsed in {chapters}. All rooms: [Reference of the package](api.md).\n"] if chapters else []
+    parts += [f"\n```python\n{EXAMPLES[room]}\n```\n"] if room in EXAMPLES else []
+    return "".join([*parts, *map(SECTION.format, names)])
+
+
+def pages() -> dict[str, str]:
+    """File name and text of every page of the reference."""
+    lines = [
+        f"| [{ROOMS[room][0]}](api-{room}.md) | {ROOMS[room][1]} | {len(names)} |" for room, names in rooms().items()
+    ]
+    first = FRONT.format(title="Reference of the package", description="Every module of the package nasnb, by room.")
+    return {"api.md": first + HEAD + "\n".join(lines) + "\n"} | {
+        f"api-{room}.md": page(room, names) for room, names in rooms().items()
+    }
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    for name, text in pages().items():
+        (BOOK / name).write_text(text, encoding="utf-8")

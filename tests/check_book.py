@@ -90,7 +90,8 @@ def style_faults(html: Path) -> list[str]:
 
 def toc_files() -> list[str]:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
+    entries = [entry for part in toc["parts"] for entry in part["chapters"]]
+    return [toc["root"], *(each["file"] for entry in entries for each in (entry, *entry.get("sections", [])))]
 
 
 def check(html: Path) -> dict[str, list[str]]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-from nasnb.report.answers import Answer
+from nasnb.published.claims import FIELDS
+from nasnb.report.answers import SAID, Answer
+from nasnb.report.claims import FALSE, TRUE
 from nasnb.report.overview import all_answers, command, counted, effect_words, overview
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,6 +30,25 @@ COLUMNS = (
     "commit",
     "measure it again",
 )
+NUMBERS = {
+    "estimate": "the effect, positive as claimed",
+    "low": "lower end of its 95 % interval",
+    "high": "upper end of its 95 % interval",
+    "n": "values behind it",
+    "p": "of the test that belongs to the interval",
+    "p_holm": "corrected over the chapter's primary claims",
+    "p_robust": "of a test without its assumptions, where the design has one",
+    "n_needed": "n that would decide an open claim",
+}
+ORIGIN = {
+    "evidence": "the kind of the strongest evidence; empty if nothing was measured",
+    "scale": "data and size of the runs",
+    "run": "the kept result or run behind it",
+    "commit": "of the code that measured it",
+    "date": "when",
+    "other_evidence": "weaker kinds and their verdicts",
+    "command": "what measures it again",
+}
 CHOOSE = ("paper", "verdict", "evidence")  # columns with a menu of their values
 
 
@@ -47,7 +68,7 @@ def cells(answer: Answer) -> list[str]:
     plain = [
         of.paper,
         answer.verdict,
-        effect_words(answer) or (of.unjudged or "not measured yet" if best is None else f"needs {of.needs}"),
+        effect_words(answer) or missing(answer),
         "" if finding is None or finding.design == "exact" else f"{finding.n:,}",
         "" if best is None else best.kind,
         "" if best is None else best.scale,
@@ -58,6 +79,13 @@ def cells(answer: Answer) -> list[str]:
     plain = [html.escape(text) for text in plain]
     plain[COLUMNS.index("evidence") - 1] += others
     return [f"{html.escape(answer.sentence)}{where}", *plain, f"<code>{html.escape(command(answer))}</code>"]
+
+
+def missing(answer: Answer) -> str:
+    """Why there is no number: not judged, or from networks that had not learnt."""
+    if answer.best is None:
+        return answer.claim.unjudged or "not measured yet"
+    return "" if answer.verdict in (TRUE, FALSE) else f"no number yet: needs {answer.claim.needs or 'what was learnt'}"
 
 
 def row(answer: Answer) -> str:
@@ -98,7 +126,26 @@ def write_files(app, error):
     table = overview(all_answers(figures_dir=FIGURES))
     table.to_csv(folder / "claims.csv", index=False)
     lines = table.astype(object).where(table.notna(), None).to_dict("records")
-    (folder / "claims.json").write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, content in (("claims.json", lines), ("claims.schema.json", schema())):
+        (folder / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def schema() -> dict:
+    """JSON Schema of claims.json: a list of claims with their answers; what is not known is null or an empty text."""
+    number, text = {"type": ["number", "null"]}, {"type": ["string", "null"]}
+    fields = {name: {**text, "description": says} for name, says in FIELDS.items()}
+    fields |= {name: {**number, "description": FIELDS[name]} for name in ("margin", "published")}
+    fields |= {name: {**number, "description": FIELDS[name]} for name in ("published_spread", "published_n")}
+    fields |= {name: {**number, "description": says} for name, says in NUMBERS.items()}
+    fields |= {name: {**text, "description": says} for name, says in ORIGIN.items()}
+    fields["primary"] = {"type": "boolean", "description": FIELDS["primary"]}
+    fields["verdict"] = {"enum": list(SAID), "description": "what is said of the claim"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Claims of the papers and what is known of them",
+        "type": "array",
+        "items": {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False},
+    }
 
 
 def setup(app):

@@ -1,0 +1,49 @@
+"""What the book found, in a few lines: the decided claims that say most, every chapter having its turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+from nasnb.plots.forest import ForestRow
+from nasnb.report.answers import DECIDED, Answer
+from nasnb.report.claims import FALSE, NO_EFFECT, OPPOSITE, TRUE
+from nasnb.report.evidence import KIND_WORDS, KINDS
+from nasnb.report.findings import forest_row
+from nasnb.report.overview import effect_words
+
+
+def highlights(answers: Sequence[Answer], n: int = 10) -> list[Answer]:
+    """At most `n` decided claims: of each chapter its strongest, then each one's second, and so on.
+
+    Within a chapter what speaks against the paper comes first, counting last; then primary claims, the stronger kind
+    of evidence, and the effect that is larger against its margin. A chapter with many claims cannot crowd out the rest.
+    """
+    decided = [each for each in answers if each.verdict in DECIDED]
+    chapters = dict.fromkeys(each.claim.chapter for each in decided)
+    ranked = [sorted((e for e in decided if e.claim.chapter == chapter), key=_rank) for chapter in chapters]
+    turns = chain.from_iterable(zip_longest(*ranked))
+    chosen = [each for each in turns if each is not None][:n]
+    return sorted(chosen, key=lambda each: list(chapters).index(each.claim.chapter))
+
+
+def _rank(answer: Answer) -> tuple:
+    finding, margin = answer.best.finding, answer.claim.margin
+    against = answer.verdict in (OPPOSITE, NO_EFFECT, FALSE)
+    size = abs(finding.estimate) / margin if math.isfinite(finding.estimate) and margin > 0 else 0.0
+    return answer.verdict == TRUE, not against, not answer.claim.primary, KINDS.index(answer.best.kind), -size
+
+
+def in_one_line(answer: Answer) -> str:
+    """`The sentence: +1.2 points [0.3, 2.1], n = 8 (supported; the published numbers, tested again)`."""
+    effect = effect_words(answer)
+    effect = "" if effect in ("", "exact") else f": {effect}"
+    n = f", n = {answer.best.finding.n:,}" if answer.best.finding.design != "exact" else ""
+    return f"{answer.sentence}{effect}{n} ({answer.verdict}; {KIND_WORDS[answer.best.kind]})"
+
+
+def forest_rows(answers: Sequence[Answer]) -> list[ForestRow]:
+    """Rows of a forest plot of these claims, strongest evidence only, each with its paper before the sentence."""
+    rows = [(each, forest_row(each._replace(others=()))) for each in answers]
+    return [row._replace(label=f"{each.claim.paper}: {row.label}") for each, row in rows]
