@@ -70,8 +70,8 @@ Made from the docstrings, a page per room: a module imports only from its own ro
 `nasnb.runs` and `nasnb.plots` stand aside and see only the first room. *[source]* beside a name leads to its code; most
 modules are short enough to be read whole.
 
-| Room | What it holds | Modules |
-|---|---|---|
+| Room | What it holds |
+|---|---|
 """
 SECTION = "\n## {0}\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n   :ignore-module-all:\n```\n"
 
@@ -119,9 +119,7 @@ def page(room: str, names: list[str]) -> str:
 
 def pages() -> dict[str, str]:
     """File name and text of every page of the reference."""
-    lines = [
-        f"| [{ROOMS[room][0]}](api-{room}.md) | {ROOMS[room][1]} | {len(names)} |" for room, names in rooms().items()
-    ]
+    lines = [f"| [{title}](api-{room}.md) | {purpose} |" for room, (title, purpose, _) in ROOMS.items()]
     first = FRONT.format(title="Reference of the package", description="Every module of the package nasnb, by room.")
     return {"api.md": first + HEAD + "\n".join(lines) + "\n"} | {
         f"api-{room}.md": page(room, names) for room, names in rooms().items()
