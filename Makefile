@@ -10,6 +10,8 @@ BOOKFLAGS ?=
 BROWSERFLAGS ?=
 LABFLAGS ?=
 GPUFLAGS ?=
+BENCHFLAGS ?=
+RIVAL ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -68,8 +70,9 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	@command -v node npm >/dev/null || { echo "no node and npm found; on Debian and Ubuntu: apt install nodejs npm chromium"; exit 1; }
 	cd tests/browser && npm ci --no-audit --no-fund
 
-bench: $(READY)  ## time searches on this machine
-	$(BIN)/python -m benchmarks.bench
+bench: $(READY)  ## time searches on this machine; RIVAL=checkout: a step of that code beside ours
+	@if [ -n "$(RIVAL)" ]; then $(BIN)/python -m benchmarks.rival "$(RIVAL)" $(BENCHFLAGS); \
+	else $(BIN)/python -m benchmarks.bench $(BENCHFLAGS) && $(BIN)/python -m benchmarks.growth; fi
 
 gpu-record: $(READY)  ## everything worth knowing about this graphics card, in parts, 10 minutes a call (GPUFLAGS=...)
 	$(BIN)/python -m benchmarks.gpu_record $(GPUFLAGS)

@@ -1,0 +1,22 @@
+"""A plan for a cluster: arithmetic over what one search needs."""
+
+import pytest
+
+from benchmarks.plan import Needs, Plan, _requests, told
+
+
+def test_a_plan_adds_up():
+    plan = Plan(searches=128, cards=64, epoch=6.0, start=0.0, preempted=48.0, poll=2.0)
+    said = told(plan, Needs(fixed=10, per_epoch=30, files=8, checkpoint=10**6))
+    assert said["hours in all"] == "11"  # two rounds of 50 epochs of 6 minutes, and 10 % of it lost
+    assert said["files at the end"] == "1,024 (8 a search)"
+    assert said["written in all"].startswith("6 GB, 0.18 MB/s")  # 128 x 50 MB within 10 hours
+    assert said["requests of the file system"].startswith("5.3 a second")  # 64 x 30 in 6 minutes
+    assert said["questions to the scheduler"].startswith("30 an hour")
+    assert said["lost if pre-empted without warning"] == "3.0 minutes each time, 10.00 % of the time"
+
+
+@pytest.mark.slow
+def test_requests_grow_with_the_epochs_alone(tmp_path):
+    asked = [_requests(tmp_path / str(epochs), epochs) for epochs in (2, 4, 6)]
+    assert asked[2] - asked[1] == pytest.approx(asked[1] - asked[0], abs=12)
