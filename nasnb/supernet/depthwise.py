@@ -17,8 +17,12 @@ WIDEST = 3  # kernel columns for which the library's weight gradient is fast; ro
 
 def depthwise(x: Maps, weight: Kernels, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> NewMaps:
     """F.conv2d with one group per channel; `weight` is (channels, 1, k, k). Differentiable as often as one likes."""
-    library = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
-    if library or (dilation > 1 and (stride > 1 or x.shape[-1] % dilation or x.shape[-2] % dilation)):
+    cast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if cast and dilation > 1:  # the library's bf16 gradient of these weights is NaN at some sizes
+        with torch.autocast("cpu", enabled=False):
+            exact = depthwise(x.float(), weight.float(), stride=stride, padding=padding, dilation=dilation)
+        return exact.to(torch.get_autocast_dtype("cpu"))
+    if cast or x.device.type != "cpu" or (dilation > 1 and (stride > 1 or x.shape[-1] % dilation or x.shape[-2] % dilation)):
         return F.conv2d(x, weight, None, stride, padding, dilation, len(weight))
     return _Depthwise.apply(x, weight, stride, padding, dilation)
 

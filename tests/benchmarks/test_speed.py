@@ -67,6 +67,19 @@ def test_depthwise_can_be_differentiated_twice(walk):
     assert torch.autograd.gradgradcheck(lambda x, w: depthwise(x, w, **how), (x, w))
 
 
+def test_dilated_kernels_have_gradients_in_bf16_on_a_processor():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(32, 16, 32, 32, generator=generator).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(16, 1, 3, 3, generator=generator, requires_grad=True)
+    how = {"padding": 2, "dilation": 2}
+    with torch.autocast("cpu", torch.bfloat16):
+        y = depthwise(x, weight, **how)
+    assert y.dtype == torch.bfloat16
+    (ours,) = torch.autograd.grad(y.float().square().sum(), weight)
+    (exact,) = torch.autograd.grad(F.conv2d(x, weight, groups=16, **how).square().sum(), weight)
+    torch.testing.assert_close(ours, exact, rtol=0.02, atol=0.01 * float(exact.abs().max()))
+
+
 def test_dilation_2_with_stride_2_sees_even_pixels_only():
     op = SepConv(5, channels=3, stride=2, edges=2, affine=False, dilation=2, units=1).double().eval()
     x = torch.randn(2, 3, 7, 8, dtype=torch.float64)
