@@ -1,0 +1,103 @@
+"""One-shot accuracies under both statistics of BatchNorm: how much of them is the cell, how much the statistics?
+
+A supernet that was trained by drawing one path at a time has running statistics averaged over all paths. They fit no
+single cell; the statistics of the batch fit every one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasnb.analysis.correlations import correlation_with_interval
+from nasnb.architecture import Choices
+from nasnb.device.precision import computing
+from nasnb.evaluation import Score, Tally, statistics
+from nasnb.randomness import generator, reseed, seeded
+from nasnb.search.state import SearchState
+
+MODES = ("running", "batch")
+
+
+def cell_weights(picks: pd.DataFrame, choices: Choices) -> dict[str, Tensor]:
+    """{group: (edges, ops)} with a 1 on every picked operation; columns of `picks`: group, source, target, op.
+
+    Raises ValueError for an edge that is no edge of the space.
+    """
+    weights = {group: torch.zeros(choices.shape(group)) for group in choices.groups}
+    for pick in picks.itertuples():
+        edges = choices.groups[pick.group]
+        row = next((i for i, e in enumerate(edges) if (e.source, e.target) == (pick.source, pick.target)), None)
+        if row is None:
+            raise ValueError(f"{pick.source}->{pick.target} is no edge of {pick.group!r} in this space")
+        weights[pick.group][row, edges[row].ops.index(pick.op)] = 1.0
+    return weights
+
+
+def drawn_samples(samples: pd.DataFrame, n: int, *, seed: int = 0) -> list[int]:
+    """So many different samples of a log (see `logs.read_samples`), in their order; all if there are fewer."""
+    known = samples["sample"].unique()
+    order = torch.randperm(len(known), generator=generator(seed, "samples of a log"))
+    return sorted(known[order[:n].numpy()].tolist())
+
+
+@torch.no_grad()
+def path_score(state: SearchState, weights: dict[str, Tensor], *, images: int, mode: str) -> Score:
+    """The supernet with nothing but one cell open, on the first test images, unaugmented."""
+    weights = {group: matrix.to(state.train.images.device) for group, matrix in weights.items()}
+    routed = state.net.route(weights, {group: (matrix > 0).tolist() for group, matrix in weights.items()})
+    tally, part = Tally(state.train.images.device), state.data.test.take(slice(0, images))
+    with computing(state.config.precision), statistics(state.net, mode), seeded(state.config.seed, "one shot"):
+        for number, (x, labels) in enumerate(state.batches(part, "one shot", 0, augment=False)):
+            reseed(state.config.seed, "noise", 0, number)  # where an operation is noise, the same for every cell
+            logits = state.net.head(state.net.features(state.net.stem(x), routed)[1]).float()
+            tally.add(F.cross_entropy(logits, labels), logits, labels)
+    return tally.score()
+
+
+def one_shot_accuracies(
+    state: SearchState, samples: pd.DataFrame, chosen: Sequence[int], *, images: int = 640
+) -> pd.DataFrame:
+    """Some cells of a log evaluated again: sample, logged, running, batch; accuracies in percent.
+
+    `state` holds the weights of the log's supernet, `images` test images are taken (a log has 640 held-out ones).
+    """
+    rows = []
+    for sample in chosen:
+        picks = samples[samples["sample"] == sample]
+        weights = cell_weights(picks, state.relaxation.choices)
+        again = {mode: path_score(state, weights, images=images, mode=mode).accuracy for mode in MODES}
+        rows.append({"sample": sample, "logged": picks.accuracy.iloc[0], **again})
+    return pd.DataFrame(rows)
+
+
+def statistics_summary(table: pd.DataFrame, by: str = "space") -> pd.DataFrame:
+    """Per supernet: do we compute what was logged, and what is left of the spread over cells under batch statistics?
+
+    Columns: `by`, n, r, low, high (running statistics against the log, Fisher interval), r_batch (batch against
+    running), mean_running, mean_batch, sd_running, sd_batch, explained (percent of the variance that goes).
+    """
+    rows = []
+    for name, part in table.groupby(by, sort=False):
+        match = correlation_with_interval(part.logged, part.running, "pearson")
+        sd_running, sd_batch = part.running.std(), part.batch.std()
+        rows.append(
+            {
+                by: name,
+                "n": len(part),
+                "r": match.value,
+                "low": match.low,
+                "high": match.high,
+                "r_batch": correlation_with_interval(part.running, part.batch, "pearson").value,
+                "mean_running": part.running.mean(),
+                "mean_batch": part.batch.mean(),
+                "sd_running": sd_running,
+                "sd_batch": sd_batch,
+                "explained": 100 * (1 - sd_batch**2 / sd_running**2),
+            }
+        )
+    return pd.DataFrame(rows)
