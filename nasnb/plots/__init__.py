@@ -14,7 +14,7 @@ from nasnb.plots.curves import (
     plot_skip_dominance,
     plot_small_multiples,
 )
-from nasnb.plots.darts_pt import plot_picks, plot_trajectory, plot_weight_and_worth
+from nasnb.plots.darts_pt import plot_picks, plot_statistics, plot_trajectory, plot_weight_and_worth
 from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
 from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
 from nasnb.plots.msr_darts import plot_change, plot_estimates, plot_filters, plot_ridge_panels
@@ -55,6 +55,7 @@ __all__ = [
     "plot_schedule",
     "plot_skip_dominance",
     "plot_small_multiples",
+    "plot_statistics",
     "plot_trajectory",
     "plot_weight_and_worth",
     "show",

@@ -18,7 +18,8 @@ from nasnb.plots.style import CARD, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_r
 def plot_weight_and_worth(table: pd.DataFrame, *, by: str = "panel", columns: int = 3) -> Figure:
     """Per edge: bars of mixing weight (left, from 0) and points of accuracy in percent (right) for each operation.
 
-    Columns: `by` (the panel's title), op, weight, accuracy, noise (sd of the accuracy, NaN for none).
+    Columns: `by` (the panel's title), op, weight, batch, running (accuracies with these statistics of BatchNorm) and
+    noise (sd of one measurement, NaN for none).
     """
     panels = list(table.groupby(by, sort=False))
     rows = -(-len(panels) // columns)
@@ -27,7 +28,8 @@ def plot_weight_and_worth(table: pd.DataFrame, *, by: str = "panel", columns: in
         places = np.arange(len(part))
         ax.bar(places, part.weight, width=0.6, color=SERIES[0], alpha=0.45)
         right = ax.twinx()
-        right.errorbar(places, part.accuracy, part.noise.fillna(0), fmt="o", color=SERIES[1], capsize=3, markersize=5)
+        right.errorbar(places, part.batch, part.noise.fillna(0), fmt="o", color=SERIES[1], capsize=3, markersize=5)
+        right.plot(places, part.running, "x", color=SERIES[1], markersize=5)
         right.margins(y=0.25)
         right.tick_params(axis="y", labelcolor=SERIES[1])
         right.grid(False)
@@ -40,13 +42,20 @@ def plot_weight_and_worth(table: pd.DataFrame, *, by: str = "panel", columns: in
     for ax in axes[:, 0]:
         ax.set_ylabel("mixing weight", color=SERIES[0])
     hide_rest(axes, len(panels))
+    marks = {"mixing weight": Patch(color=SERIES[0], alpha=0.45)}
+    marks |= {
+        f"accuracy, {word} statistics": Line2D([], [], color=SERIES[1], marker=mark, linestyle="none")
+        for word, mark in (("batch", "o"), ("running", "x"))
+    }
+    fig.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=3)
     return fig
 
 
 def plot_picks(table: pd.DataFrame, *, row: str, column: str, op: str = "op") -> Figure:
     """A strip per `row` with one field per `column`, in the colour of the operation that was picked there.
 
-    Every pair has at most one line; missing ones stay blank. Operations are told apart by a letter too.
+    Every pair has at most one line; missing ones stay blank. Operations are told apart by a letter too; a "tie" is
+    grey.
     """
     rows, columns = list(dict.fromkeys(table[row])), list(dict.fromkeys(table[column]))
     ops = list(dict.fromkeys(table[op]))
@@ -55,7 +64,7 @@ def plot_picks(table: pd.DataFrame, *, row: str, column: str, op: str = "op") ->
     for line in table.itertuples():
         y, x = rows.index(getattr(line, row)), columns.index(getattr(line, column))
         name = getattr(line, op)
-        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=op_colours([name])[0], edgecolor=CARD, linewidth=1.5))
+        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=_colour(name), edgecolor=CARD, linewidth=1.5))
         ax.text(x + 0.5, y + 0.5, letters[name], ha="center", va="center", color=CARD, fontsize=8, gid="op")
     ax.set(xlim=(0, len(columns)), ylim=(len(rows), 0), xlabel=column)
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns)
@@ -63,14 +72,22 @@ def plot_picks(table: pd.DataFrame, *, row: str, column: str, op: str = "op") ->
     ax.tick_params(length=0)
     ax.grid(False)
     ax.spines[:].set_visible(False)
-    handles = [Patch(color=op_colours([name])[0], label=f"{letters[name]}  {op_label(name)}") for name in ops]
+    handles = [Patch(color=_colour(name), label=f"{letters[name]}  {_words(name)}") for name in ops]
     ax.legend(handles=handles, ncols=len(ops), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return fig
 
 
+def _words(name: str) -> str:
+    return name if name == "tie" else op_label(name)
+
+
+def _colour(name: str) -> str:
+    return MUTED if name == "tie" else op_colours([name])[0]
+
+
 def _letters(ops: Sequence[str]) -> dict[str, str]:
     """The shortest beginnings of the labels by which the operations differ."""
-    labels = {name: op_label(name).replace(" ", "") for name in ops}
+    labels = {name: _words(name).replace(" ", "") for name in ops}
     lengths = range(1, 1 + max(map(len, labels.values())))
     length = next(n for n in lengths if len({label[:n] for label in labels.values()}) == len(ops))
     return {name: label[:length] for name, label in labels.items()}
@@ -113,4 +130,23 @@ def plot_trajectory(
     ]
     handles += [Line2D([], [], label=name, **style) for name, style in heights.items()]
     fig.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return fig
+
+
+def plot_statistics(table: pd.DataFrame, *, by: str = "space") -> Figure:
+    """Accuracies of cells against the logged ones, a panel per `by`; percent. Dashed: as logged.
+
+    Columns: `by`, logged, and running and batch, the accuracies with these statistics of BatchNorm.
+    """
+    panels = list(table.groupby(by, sort=False))
+    fig, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.7), sharex=True, sharey=True, squeeze=False)
+    for ax, (title, part) in zip(axes.flat, panels, strict=True):
+        ax.axline((50, 50), slope=1, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+        for i, mode in enumerate(("running", "batch")):
+            style = {"color": SERIES[i], "marker": SERIES_MARKERS[i], "markersize": 4, "alpha": 0.7}
+            ax.plot(part.logged, part[mode], linestyle="none", label=f"{mode} statistics", **style)
+        ax.set_title(str(title))
+    fig.supxlabel("logged one-shot accuracy (%)", fontsize=9)
+    axes[0, 0].set_ylabel("measured here (%)")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig

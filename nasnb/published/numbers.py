@@ -33,6 +33,16 @@ def published(paper: str | None = None, table: str | None = None, metric: str | 
     return chosen.reset_index(drop=True)
 
 
+def published_value(paper: str, table: str, row: str, metric: str | None = None) -> float:
+    """One number of a paper. Raises ValueError if it has none of that name, or several (name the metric)."""
+    numbers = published(paper, table, metric)
+    found = numbers[numbers["row"] == row]
+    if len(found) != 1:
+        known = ", ".join(map(repr, dict.fromkeys(numbers["row"])))
+        raise ValueError(f"{paper}, {table} has {len(found)} numbers for {row!r}; its rows are {known}")
+    return float(found.value.iloc[0])
+
+
 def contradictions() -> pd.DataFrame:
     """Where the papers contradict themselves, each other or their code: paper, place, says, but, comment.
 

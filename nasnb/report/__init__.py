@@ -3,6 +3,7 @@
 from nasnb.report.claims import Finding, answer, judge
 from nasnb.report.effects import accuracies, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
+from nasnb.report.kept_figure import show_kept
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     Table,
@@ -41,4 +42,5 @@ __all__ = [
     "retested",
     "runs_learned",
     "setting",
+    "show_kept",
 ]

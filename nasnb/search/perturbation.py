@@ -117,7 +117,8 @@ def timetable(n_ops: int, n_nodes: int, interval: int) -> tuple[list[int], int]:
 def _decide_all(
     state: SearchState, decisions: Sequence[Decision], *, criterion: str, topology: str, how: Evaluation
 ) -> None:
-    trace = state.extra.setdefault("decisions", [])
+    trace, first = state.extra.setdefault("decisions", []), len(state.extra["decisions"])
+    before = masked_scores(state, decisions[-1].group, [()], how=how)[0].accuracy
     for decision in decisions:
         if decision.kind == "op":
             trace.append({"epoch": state.epoch, **decision._asdict(), **_decide_op(state, decision, criterion, how)})
@@ -125,6 +126,7 @@ def _decide_all(
             trace.append(
                 {"epoch": state.epoch, **decision._asdict(), **_decide_node(state, decision, criterion, topology, how)}
             )
+    trace[first]["accuracy_before"] = before
     trace[-1]["accuracy_after"] = masked_scores(state, decisions[-1].group, [()], how=how)[0].accuracy
 
 

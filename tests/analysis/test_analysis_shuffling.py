@@ -87,7 +87,7 @@ def test_table_of_a_supernet_repeats_and_leaves_no_trace():
     assert table.equals(edge_shuffling(net, weights, data, draws=3))
     with torch.no_grad():
         assert torch.equal(net(images, weights), before)
-    summary = shuffling_summary({"S2": table}).iloc[0]
+    summary = shuffling_summary(table.assign(network="S2"), ["network"]).iloc[0]
     assert summary.before == table.accuracy[0]
     assert summary.after == pytest.approx(table.accuracy[1:].mean())
     assert summary.n == 3

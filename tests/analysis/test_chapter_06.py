@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from nasnb.analysis.darts_pt.selecting import (
     decision_table,
     discretisation_table,
+    drops,
     random_edges,
     selected,
     strength_table,
@@ -19,7 +20,7 @@ from nasnb.analysis.darts_pt.selecting import (
 )
 from nasnb.config import SearchConfig
 from nasnb.methods import METHODS
-from nasnb.plots import plot_picks, plot_trajectory, plot_weight_and_worth
+from nasnb.plots import plot_picks, plot_statistics, plot_trajectory, plot_weight_and_worth
 from nasnb.runs.kept import keep, kept
 from nasnb.search import begin
 from nasnb.search.perturbation import perturbation
@@ -105,10 +106,27 @@ def test_strengths_as_rows_are_those_of_each_edge(state):
     assert table.op[table.weight.idxmax()] == "nor_conv_1x1" and table.weight.sum() == pytest.approx(1)
 
 
-def test_discretisation_is_repeated_for_its_noise(state):
+def test_every_candidate_is_measured_as_often_as_told(state):
     table = discretisation_table(state, "cell", [1], epochs=1, repeats=2)
-    assert len(table) == 5 and table.noise.nunique() == 1 and table.noise[0] >= 0
-    assert discretisation_table(state, "cell", [1], epochs=1).noise.isna().all()
+    assert table.groupby("op")["repeat"].apply(list).tolist() == [[0, 1]] * 5
+    assert set(table.columns) >= {"alpha", "weight", "batch", "running", "loss", "epochs"}
+
+
+def test_rounds_of_decisions_have_a_price_at_once():
+    """Two cells decided in one round, then a node: before the first, after the last."""
+    trace = [
+        {"kind": "op", "accuracy_before": 60.0},
+        {"kind": "op", "accuracy_after": 57.5},
+        {"kind": "node", "accuracy_before": 58.0, "accuracy_after": 58.0},
+    ]
+    assert drops(trace).values.tolist() == [[1, "op", 60.0, 57.5, 2.5], [2, "node", 58.0, 58.0, 0.0]]
+
+
+def test_a_selection_tells_both_sides_of_every_round(state):
+    end = selected(state, perturbation(criterion="random", interval=0))
+    found = drops(end.extra["decisions"])
+    assert len(found) == 6 and found.notna().all().all()
+    assert found.after[:-1].tolist() == found.before[1:].tolist(), "no tuning in between, and the same batches"
 
 
 def test_random_edges_are_different_and_follow_the_seed():
@@ -127,7 +145,8 @@ def test_weights_are_bars_and_worths_are_points():
             "panel": ["a", "a", "b", "b"],
             "op": ["skip_connect", "sep_conv_3x3"] * 2,
             "weight": [0.7, 0.3, 0.4, 0.6],
-            "accuracy": [60.0, 62.0, 61.0, 59.0],
+            "batch": [60.0, 62.0, 61.0, 59.0],
+            "running": [50.0, 52.0, 51.0, 49.0],
             "noise": [0.5, 0.5, np.nan, np.nan],
         }
     )
@@ -136,11 +155,13 @@ def test_weights_are_bars_and_worths_are_points():
     assert bars == [[0.7, 0.3], [0.4, 0.6]]
     points = [line.get_ydata().tolist() for ax in fig.axes for line in ax.lines if line.get_marker() == "o"]
     assert points == [[60.0, 62.0], [61.0, 59.0]]
+    crosses = [line.get_ydata().tolist() for ax in fig.axes for line in ax.lines if line.get_marker() == "x"]
+    assert crosses == [[50.0, 52.0], [51.0, 49.0]]
 
 
 def test_picks_are_coloured_fields_with_letters_that_differ():
     table = pd.DataFrame(
-        {"by": ["alpha", "alpha", "PT"], "edge": [0, 1, 1], "op": ["skip_connect", "sep_conv_3x3", "sep_conv_5x5"]}
+        {"by": ["alpha", "alpha", "PT"], "edge": [0, 1, 1], "op": ["skip_connect", "sep_conv_3x3", "tie"]}
     )
     fig = plot_picks(table, row="by", column="edge")
     (ax,) = fig.axes
@@ -163,6 +184,20 @@ def test_trajectories_have_a_point_per_seed_and_a_line_through_the_means():
     assert isinstance(fig, Figure)
     heights = [np.ravel(line.get_ydata()).tolist() for line in fig.axes[0].lines]
     assert heights == [[54.0, 56.0], [55.0], [88.0, 90.0], [89.0], [90.7, 90.7]]
+
+
+def test_statistics_have_a_panel_per_space():
+    table = pd.DataFrame(
+        {
+            "space": ["S1", "S1", "S2"],
+            "logged": [40.0, 50.0, 60.0],
+            "running": [41.0, 49.0, 61.0],
+            "batch": [60.0, 61.0, 62.0],
+        }
+    )
+    fig = plot_statistics(table)
+    assert [ax.get_title() for ax in fig.axes] == ["S1", "S2"]
+    assert [line.get_ydata().tolist() for line in fig.axes[0].lines[1:]] == [[41.0, 49.0], [60.0, 61.0]]
 
 
 # --- kept results -----------------------------------------------------------------------------------------------------

@@ -6,14 +6,17 @@ Works on the recorded weights of any run, or on genotypes read from somebody's l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from nasnb.analysis.logs import read_search
 from nasnb.architecture import Edge, Genotype
 
 SKIP = "skip_connect"
+CONVOLUTION = {"best": np.max, "mean": np.mean}
 
 
 def is_convolution(op: str) -> bool:
@@ -21,16 +24,23 @@ def is_convolution(op: str) -> bool:
     return "conv" in op
 
 
-def skip_gap(weights: Float[np.ndarray, "*epochs edges ops"], edges: Sequence[Edge]) -> np.ndarray:
-    """(epochs,): the mixing weight of skip minus that of the edge's best convolution, mean over edges that have both.
+def skip_gap(
+    weights: Float[np.ndarray, "*epochs edges ops"], edges: Sequence[Edge], *, convolution: str = "best"
+) -> np.ndarray:
+    """(epochs,): the mixing weight of skip minus that of the edge's convolutions, mean over edges that have both.
 
-    `weights` is (epochs, edges, ops). DARTS-PT plots this gap against the supernet's accuracy.
+    `weights` is (epochs, edges, ops). Of several convolutions the "best" counts, which decides the choice, or their
+    "mean", which DARTS-PT plots against the supernet's accuracy. Raises ValueError for another word.
     """
+    if convolution not in CONVOLUTION:
+        raise ValueError(f"convolution={convolution!r}: choose {' or '.join(CONVOLUTION)}")
     gaps = []
     for row, edge in enumerate(edges):
         convolutions = [column for column, op in enumerate(edge.ops) if is_convolution(op)]
         if SKIP in edge.ops and convolutions:
-            gaps.append(weights[:, row, edge.ops.index(SKIP)] - weights[:, row, convolutions].max(axis=1))
+            of_edge = weights[:, row]
+            rival = CONVOLUTION[convolution](of_edge[:, convolutions], axis=1)
+            gaps.append(of_edge[:, edge.ops.index(SKIP)] - rival)
     if not gaps:
         raise ValueError(
             "no edge of this cell has both a skip connection and a convolution: there is no gap to measure"
@@ -51,12 +61,26 @@ def skip_dominance(
     *,
     group: str = "normal",
 ) -> pd.DataFrame:
-    """One row per epoch: `epoch`, `skip_share`, `skip_gap`, `valid_accuracy` (percent)."""
+    """One row per epoch: `epoch`, `skip_share`, `skip_gap` (to the best convolution), `skip_gap_mean` (to their mean),
+    `valid_accuracy` (percent)."""
     return pd.DataFrame(
         {
             "epoch": np.arange(1, len(genotypes) + 1),
             "skip_share": skip_share(genotypes, group),
             "skip_gap": skip_gap(weights, edges),
+            "skip_gap_mean": skip_gap(weights, edges, convolution="mean"),
             "valid_accuracy": np.asarray(accuracy, dtype=float),
         }
     )
+
+
+def skip_share_of_log(path: str | Path) -> pd.DataFrame | None:
+    """A search log of another code (see `analysis.logs`): epoch, skip_share of its normal cell, valid_accuracy, log.
+
+    None for a log without cells, as those of random search.
+    """
+    log = read_search(path)
+    if "genotype" not in log:
+        return None
+    columns = {"epoch": log.epoch, "skip_share": skip_share(log.genotype), "valid_accuracy": log.valid_accuracy}
+    return pd.DataFrame(columns | {"log": Path(path).name})

@@ -1,6 +1,6 @@
 """DARTS-PT: what operations and edges are worth, shuffling, proposition 1, selection by perturbation."""
 
-from nasnb.analysis.darts_pt.discretisation import agreement, discretisation_accuracy, worth_of_edge
+from nasnb.analysis.darts_pt.discretisation import discretisation_accuracy
 from nasnb.analysis.darts_pt.handmade import prepare_stack, resnet, vgg16
 from nasnb.analysis.darts_pt.proposition import grid_minimum, optimal_mixture, proposition_check, proposition_summary
 from nasnb.analysis.darts_pt.shuffling import (
@@ -12,7 +12,6 @@ from nasnb.analysis.darts_pt.shuffling import (
 )
 
 __all__ = [
-    "agreement",
     "discretisation_accuracy",
     "edge_shuffling",
     "grid_minimum",
@@ -26,5 +25,4 @@ __all__ = [
     "swappable",
     "swapped_edges",
     "vgg16",
-    "worth_of_edge",
 ]

@@ -7,6 +7,7 @@ single cell; the statistics of the batch fit every one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -14,11 +15,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasnb.analysis.correlations import correlation_with_interval
+from nasnb.analysis.darts_pt.selecting import strength_table
+from nasnb.analysis.logs import read_samples
 from nasnb.architecture import Choices
+from nasnb.config import SearchConfig
+from nasnb.data import Data
 from nasnb.device.precision import computing
 from nasnb.evaluation import Score, Tally, statistics
+from nasnb.methods import METHODS
 from nasnb.randomness import generator, reseed, seeded
+from nasnb.search import begin
 from nasnb.search.state import SearchState
+from nasnb.search.strengths import Evaluation
+from nasnb.spaces.official import load_official, read_official
 
 MODES = ("running", "batch")
 
@@ -73,6 +82,26 @@ def one_shot_accuracies(
         again = {mode: path_score(state, weights, images=images, mode=mode).accuracy for mode in MODES}
         rows.append({"sample": sample, "logged": picks.accuracy.iloc[0], **again})
     return pd.DataFrame(rows)
+
+
+def official_supernet(data: Data, space: str, weights: str | Path) -> SearchState:
+    """A supernet of the official size (16 channels, 8 cells) with published weights (see `spaces.official`)."""
+    state = begin(METHODS["darts-pt-fixed-alpha"].on(space), data, SearchConfig(train_images=2000))
+    load_official(state.net, read_official(weights))
+    return state
+
+
+def look_at(
+    data: Data, space: str, weights: str | Path, log: str | Path | None = None, *, cells: int = 30
+) -> dict[str, pd.DataFrame]:
+    """`strengths` of the normal cell's operations in a published supernet; with the log of its random search also some
+    `cells` evaluated again."""
+    state = official_supernet(data, space, weights)
+    found = {"strengths": strength_table(state, "normal", how=Evaluation(augment=False))}
+    if log is not None:
+        samples = read_samples(log, state.relaxation.choices)
+        found["cells"] = one_shot_accuracies(state, samples, drawn_samples(samples, cells))
+    return found
 
 
 def statistics_summary(table: pd.DataFrame, by: str = "space") -> pd.DataFrame:

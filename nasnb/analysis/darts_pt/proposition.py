@@ -22,6 +22,7 @@ from nasnb.analysis.correlations import correlation_with_interval
 from nasnb.analysis.fans import Fan, fans_of, run_until, watching
 from nasnb.architecture import Edge
 from nasnb.limits import decisive
+from nasnb.search.state import SearchState
 from nasnb.supernet.network import Network, Routed, Weights
 
 SKIP = "skip_connect"
@@ -216,6 +217,18 @@ def _errors(covariances: np.ndarray, conv: int, skip: int, parts: np.ndarray) ->
     return 2 - 2 * conv_target, 2 - 2 * skip_target, both - conv_target - skip_target + 1
 
 
+def check_supernet(state: SearchState, *, images: int = 1000) -> pd.DataFrame:
+    """`proposition_check` on the first test images, with the statistics of the batch."""
+    seen = state.batches(state.data.test.take(slice(0, images)), "proposition", 0, augment=False)
+    return proposition_check(state.net, seen, state.weights(), statistics="batch")
+
+
+def nearness(table: pd.DataFrame, estimate: str = "consensus") -> pd.Series:
+    """By supernet and seed: ln of the convolution's error variance over that of skip, mean over edges."""
+    part = table[table.estimate == estimate]
+    return part.assign(ratio=np.log(part.var_conv / part.var_skip)).groupby(["supernet", "seed"]).ratio.mean()
+
+
 def proposition_summary(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Per estimate of m*: share of edges where skip is nearer to it, rank correlation of optimal and learnt gap.
 
@@ -237,3 +250,11 @@ def proposition_summary(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def summary_by_supernet(table: pd.DataFrame) -> pd.DataFrame:
+    """`proposition_summary` per supernet; `unreached`: share of edges whose optimum no softmax reaches."""
+    parts = [proposition_summary(part).assign(supernet=name) for name, part in table.groupby("supernet", sort=False)]
+    by = ["supernet", "estimate"]
+    unreached = table.assign(unreached=~np.isfinite(table.optimal_gap)).groupby(by).unreached.mean()
+    return pd.concat(parts, ignore_index=True).join(unreached, on=by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -60,7 +60,8 @@ def decision_table(decisions: Iterable[dict[str, Any]], choices: Choices) -> pd.
     """Operations as a selection decided them, from `state.extra["decisions"]`: one row per edge, in their order.
 
     Columns: epoch, group, edge, source, target, op, largest_alpha, agree, tie (whether several operations were missed
-    as much), accuracy_after (of the supernet, percent; NaN where another edge was decided at once).
+    as much), accuracy_before and accuracy_after (of the supernet, percent, on the same batches; NaN where an edge of
+    another cell was decided at once: the round's first has the one, its last the other).
     """
     rows = []
     for task in (task for task in decisions if task["kind"] == "op"):
@@ -78,10 +79,26 @@ def decision_table(decisions: Iterable[dict[str, Any]], choices: Choices) -> pd.
                 "largest_alpha": largest,
                 "agree": task["op"] == task["largest_alpha"],
                 "tie": len(missed) > 1 and missed[0] == missed[1],
+                "accuracy_before": task.get("accuracy_before", float("nan")),
                 "accuracy_after": task.get("accuracy_after", float("nan")),
             }
         )
     return pd.DataFrame(rows)
+
+
+def drops(decisions: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """What each round of decisions cost at once, before any tuning: figure 6 of DARTS-PT, from the same trace.
+
+    Columns: round (from 1), kind ("op" or "node"), before, after (accuracies in percent), drop.
+    """
+    rows: list[dict[str, Any]] = []
+    for task in decisions:
+        if "accuracy_before" in task:
+            rows.append({"round": len(rows) + 1, "kind": task["kind"], "before": task["accuracy_before"]})
+        if "accuracy_after" in task:
+            rows[-1]["after"] = task["accuracy_after"]
+    table = pd.DataFrame(rows, columns=["round", "kind", "before", "after"])
+    return table.assign(drop=table.before - table.after)
 
 
 def strength_table(
@@ -113,32 +130,19 @@ def strength_table(
 
 
 def discretisation_table(
-    state: SearchState, group: str, edges: Sequence[int], *, epochs: int = 5, lr: float = 0.0025, repeats: int = 1
+    state: SearchState, group: str, edges: Sequence[int], *, repeats: int = 1, lr: float = 0.0025, epochs: int = 30
 ) -> pd.DataFrame:
-    """Discretisation accuracy at convergence of every candidate of some edges: figures 1, 2 and 7 of DARTS-PT.
+    """The yardstick on every candidate of some edges, each `repeats` times with other batches: figures 1, 2 and 7.
 
-    The first operation of each edge is measured `repeats` times, with other batches, for the noise: column `noise` is
-    the standard deviation of these. Other columns: group, edge, op, alpha, weight, accuracy (percent).
+    Columns: group, edge, op, alpha, weight, repeat, and those of `Worth`.
     """
     alpha, weights, rows = state.relaxation.alpha[group], state.weights()[group], []
     for e in edges:
-        ops, legal = state.relaxation.choices.groups[group][e].ops, candidates(state.method.space, group, e)
-        worth = partial(discretisation_accuracy, state, group, e, epochs=epochs, lr=lr)
-        accuracies = [worth(op=op) for op in legal]
-        again = [worth(op=legal[0], repeat=i) for i in range(1, repeats)]
-        noise = pd.Series([accuracies[0], *again]).std()
-        rows += [
-            {
-                "group": group,
-                "edge": e,
-                "op": ops[op],
-                "alpha": alpha[e, op].item(),
-                "weight": weights[e, op].item(),
-                "accuracy": accuracy,
-                "noise": noise,
-            }
-            for op, accuracy in zip(legal, accuracies, strict=True)
-        ]
+        ops = state.relaxation.choices.groups[group][e].ops
+        for op, repeat in product(candidates(state.method.space, group, e), range(repeats)):
+            found = discretisation_accuracy(state, group, e, op=op, epochs=epochs, lr=lr, repeat=repeat)
+            known = {"alpha": alpha[e, op].item(), "weight": weights[e, op].item(), "repeat": repeat}
+            rows.append({"group": group, "edge": e, "op": ops[op], **known, **found._asdict()})
     return pd.DataFrame(rows)
 
 
