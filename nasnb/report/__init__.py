@@ -4,6 +4,7 @@ from nasnb.report.claims import Finding, answer, judge
 from nasnb.report.effects import accuracies, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.kept_figure import show_kept
+from nasnb.report.looked_up import looked_up
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     Table,
@@ -33,6 +34,7 @@ __all__ = [
     "hyperparameters",
     "judge",
     "learned",
+    "looked_up",
     "mean_sd",
     "part_text",
     "published_findings",

@@ -6,11 +6,16 @@ from nasnb.plots.style import show
 from nasnb.runs.kept import Kept, kept
 
 
-def show_kept(name: str, *, alt: str) -> Kept | None:
-    """Display the kept result `name` with its record as caption; where there is none, say so and return None."""
+def show_kept(name: str) -> Kept | None:
+    """Display the kept result `name` with its record as caption; where there is none, say so and return None.
+
+    The record's `alt` tells in words what there is to see, its `scale` ends the caption. Raises ValueError without an
+    alt text.
+    """
     found = kept(name)
     if found is None:
         print(f"The kept result figures/{name} is not here.")
         return None
-    show(found.svg, alt=alt, caption=f"{found} {found.record['scale']}", data=found.table)
+    caption = f"{found} {found.record.get('scale', '')}".rstrip()
+    show(found.svg, alt=found.record.get("alt", ""), caption=caption, data=found.table)
     return found

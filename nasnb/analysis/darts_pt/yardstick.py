@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -59,12 +59,15 @@ def reliability(measured: pd.DataFrame, value: str = "batch") -> dict[str, float
     return {"single": single, "mean_of_all": whole, "ceiling": float(np.sqrt(whole))}
 
 
-def measured_edges(state: SearchState, n: int, *, seed: int, lr: float, repeats: int) -> dict[str, pd.DataFrame]:
-    """`worths`, the yardstick on `n` random edges of the first kind of cell, and `strengths`, masking there."""
+def measured_edges(state: SearchState, n: int, *, seed: int, **options: Any) -> dict[str, pd.DataFrame]:
+    """`worths`, the yardstick on `n` random edges of the first kind of cell, and `strengths`, masking there.
+
+    `options` are those of `discretisation_table`.
+    """
     choices = state.method.space.choices
     group = next(iter(choices.groups))
     at = random_edges(choices, group, n, seed=seed)
-    worths = discretisation_table(state, group, at, lr=lr, repeats=repeats)
+    worths = discretisation_table(state, group, at, **options)
     return {"worths": worths.assign(seed=seed), "strengths": strength_table(state, group, at).assign(seed=seed)}
 
 
