@@ -4,7 +4,7 @@ from nasnb.report.claims import Finding, answer, judge
 from nasnb.report.effects import accuracies, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.kept_figure import show_kept
-from nasnb.report.looked_up import looked_up
+from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     Table,
@@ -34,7 +34,7 @@ __all__ = [
     "hyperparameters",
     "judge",
     "learned",
-    "looked_up",
+    "cells_in_table",
     "mean_sd",
     "part_text",
     "published_findings",

@@ -65,7 +65,7 @@ def test_the_ceiling_is_what_truth_itself_reaches():
             columns=["edge", "op", "repeat", "batch"],
         )
         said.append(yardstick.reliability(table)["ceiling"])
-        reached.append(yardstick.rank_correlation(truth, repeats.mean(0)))
+        reached.append(yardstick.order_correlation(truth, repeats.mean(0)))
     assert np.mean(said) == pytest.approx(np.mean(reached), abs=0.05)
 
 
@@ -79,7 +79,7 @@ def test_measures_are_compared_edge_by_edge_and_supernet_by_supernet():
     strengths = worths.drop_duplicates(["seed", "edge", "op"])[["seed", "edge", "op"]].assign(
         accuracy_without=[3, 2, 1] * 3, loss_without=[1, 2, 3] * 3
     )
-    found = yardstick.compared(worths, strengths, yardstick.MEASURES)
+    found = yardstick.held_against(worths, strengths, yardstick.MEASURES)
     assert found.correlations["alpha"].tolist() == [0, 1], "one edge of the first supernet is the other way round"
     assert found.correlations["masking, accuracy"].tolist() == [0, 1] and found.best["alpha"].tolist() == [1, 1]
     assert found.edges.tolist() == [2, 1] and found.ceiling.tolist() == [1, 1]
@@ -93,7 +93,7 @@ def test_a_tie_is_no_preference():
     table = pd.DataFrame({"edge": [0, 0, 1, 1], "op": ["skip_connect", "sep_conv_3x3"] * 2, "x": [1, 1, 1, 2]})
     found = yardstick.favourites(table, {"rule": "x"})
     assert found.op.tolist() == ["tie", "sep_conv_3x3"]
-    assert yardstick.count(found.assign(seed=0), "tie").loc[0, "rule"] == 1
+    assert yardstick.edges_preferring(found.assign(seed=0), "tie").loc[0, "rule"] == 1
 
 
 def test_worth_in_cells_is_a_mean_over_all_cells_that_have_it():
@@ -204,4 +204,4 @@ def test_a_supernet_is_swapped_in_three_ways(supernet):
 
 def test_genotypes_are_counted_by_kind():
     cell = Genotype.from_short(normal="sk0 s31 / mp0 d51", reduce="sk0 sk1 / ap0 s30")
-    assert published_cells.counted(cell) == {"convolutions": 3, "normal": 2, "skips": 3, "pools": 2, "noise": 0}
+    assert published_cells.op_counts(cell) == {"convolutions": 3, "normal": 2, "skips": 3, "pools": 2, "noise": 0}

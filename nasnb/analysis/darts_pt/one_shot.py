@@ -55,7 +55,7 @@ def drawn_samples(samples: pd.DataFrame, n: int, *, seed: int = 0) -> list[int]:
 
 
 @torch.no_grad()
-def path_score(state: SearchState, weights: dict[str, Tensor], *, images: int, mode: str) -> Score:
+def one_shot_score(state: SearchState, weights: dict[str, Tensor], *, images: int, mode: str) -> Score:
     """The supernet with nothing but one cell open, on the first test images, unaugmented."""
     weights = {group: matrix.to(state.train.images.device) for group, matrix in weights.items()}
     routed = state.net.route(weights, {group: (matrix > 0).tolist() for group, matrix in weights.items()})
@@ -79,7 +79,7 @@ def one_shot_accuracies(
     for sample in chosen:
         picks = samples[samples["sample"] == sample]
         weights = cell_weights(picks, state.relaxation.choices)
-        again = {mode: path_score(state, weights, images=images, mode=mode).accuracy for mode in MODES}
+        again = {mode: one_shot_score(state, weights, images=images, mode=mode).accuracy for mode in MODES}
         rows.append({"sample": sample, "logged": picks.accuracy.iloc[0], **again})
     return pd.DataFrame(rows)
 

@@ -26,11 +26,11 @@ def published_cells() -> pd.DataFrame:
         if found is None:
             continue
         told = {"rule": RULES[found["rule"]], "space": f"S{found['space']}", "dataset": DATASETS[found["dataset"]]}
-        rows.append({"name": name, **told, "run": int(found["run"]), **counted(GENOTYPES[name])})
+        rows.append({"name": name, **told, "run": int(found["run"]), **op_counts(GENOTYPES[name])})
     return pd.DataFrame(rows)
 
 
-def counted(genotype: Genotype) -> dict[str, int]:
+def op_counts(genotype: Genotype) -> dict[str, int]:
     """Of both cells together: convolutions, skips, pools, noise; and the convolutions of the normal cell."""
     ops = [op for group in genotype.picks for op in genotype.ops(group)]
     return {

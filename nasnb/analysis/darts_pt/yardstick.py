@@ -27,7 +27,7 @@ TIE = "tie"
 MEASURES = {"alpha": "alpha", "masking, accuracy": "missed", "masking, loss": "loss_without"}
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+def order_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     """Spearman's; NaN where one side is all equal, or has fewer than two values."""
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
@@ -48,7 +48,7 @@ def reliability(measured: pd.DataFrame, value: str = "batch") -> dict[str, float
     mean (Spearman-Brown); `ceiling`: the most that anything free of noise can correlate with that mean, its root.
     """
     found = [
-        rank_correlation(repeats[a], repeats[b])
+        order_correlation(repeats[a], repeats[b])
         for _, part in measured.groupby("edge")
         for repeats in [part.pivot(index="op", columns="repeat", values=value)]
         for a, b in combinations(repeats.columns, 2)
@@ -97,7 +97,7 @@ class Compared(NamedTuple):
         return pd.DataFrame(rows, columns=["measure", "rank correlation", "sd over supernets", "same favourite, edges"])
 
 
-def compared(
+def held_against(
     measured: pd.DataFrame, strengths: pd.DataFrame, measures: Mapping[str, str], *, against: str = "batch"
 ) -> Compared:
     """Measures {name: column} of the worths and strengths of supernets (column `seed`) beside the yardstick.
@@ -112,7 +112,7 @@ def compared(
     found = {seed: [p for _, p in part.groupby("edge")] for seed, part in whole.groupby("seed")}
     return Compared(
         whole,
-        _per_supernet(found, measures, lambda p, c: rank_correlation(p[c], p[against]), _mean),
+        _per_supernet(found, measures, lambda p, c: order_correlation(p[c], p[against]), _mean),
         _per_supernet(found, measures, lambda p, c: favourite(p, c) == favourite(p, against), sum),
         pd.Series({seed: reliability(part)["ceiling"] for seed, part in measured.groupby("seed")}),
         pd.Series({seed: len(edges) for seed, edges in found.items()}),
@@ -152,7 +152,7 @@ def preferences(state: SearchState, group: str = "normal") -> pd.DataFrame:
     return pd.concat([told, favourites(running, {"masking, running statistics": "loss_without"})], ignore_index=True)
 
 
-def count(picks: pd.DataFrame, op: str) -> pd.DataFrame:
+def edges_preferring(picks: pd.DataFrame, op: str) -> pd.DataFrame:
     """(seeds, rules): on how many edges each rule prefers `op`; columns of `picks`: seed, rule, op."""
     return (picks.op == op).groupby([picks.seed, picks.rule]).sum().unstack("rule")
 

@@ -15,7 +15,7 @@ from nasnb.runs.table import find_runs
 COLUMNS = ("method", "seed", *DATASETS, "percentile")
 
 
-def looked_up(runs_dir: str | Path, table: Bench201Table | None = None) -> pd.DataFrame:
+def cells_in_table(runs_dir: str | Path, table: Bench201Table | None = None) -> pd.DataFrame:
     """The finished searches of a folder that ended in a cell of NAS-Bench-201: test accuracies in percent, and the
     cell's percentile on CIFAR-10 among all of the space. Empty if there are none."""
     table, runs, rows = Bench201Table.load() if table is None else table, find_runs(runs_dir), []

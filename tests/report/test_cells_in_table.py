@@ -8,14 +8,14 @@ from nasnb.data import Bench201Table
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.published.numbers import published_value
-from nasnb.report import looked_up, show_kept
+from nasnb.report import cells_in_table, show_kept
 
 
 def test_searches_on_the_table_are_looked_up(tmp_path):
     config = SearchConfig(epochs=1, batch_size=16, channels=2, cells=1, train_images=32, seed=3)
-    assert looked_up(tmp_path).empty
+    assert cells_in_table(tmp_path).empty
     result = run_search(METHODS["darts-1st"].on("bench201"), tiny_data(n=32), config, runs_dir=tmp_path)
-    (line,) = looked_up(tmp_path).to_dict("records")
+    (line,) = cells_in_table(tmp_path).to_dict("records")
     assert line["seed"] == 3 and "bench201" in line["method"]
     assert line["cifar10"] == Bench201Table.load().accuracy(result.genotype)["cifar10"]
 
