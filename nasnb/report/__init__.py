@@ -1,10 +1,10 @@
 """What every chapter says in the same way: its setting, its claims, published against measured, cost and record."""
 
+from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.claims import Finding, answer, judge
 from nasnb.report.effects import accuracies, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.kept_figure import show_kept
-from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     Table,
@@ -28,13 +28,13 @@ __all__ = [
     "against_published",
     "answer",
     "as_printed",
+    "cells_in_table",
     "composition",
     "costs",
     "glue",
     "hyperparameters",
     "judge",
     "learned",
-    "cells_in_table",
     "mean_sd",
     "part_text",
     "published_findings",
