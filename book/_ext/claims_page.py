@@ -3,6 +3,7 @@
 `{all-claims}` stands for the count and the table.
 """
 
+import functools
 import html
 import json
 from pathlib import Path
@@ -92,7 +93,7 @@ def row(answer: Answer) -> str:
     """A row with the claim's name as its anchor; on a phone each value stands under the name of its column."""
     values = zip(COLUMNS, cells(answer), strict=True)
     tds = "".join(f'<td data-label="{name}">{value}</td>' for name, value in values)
-    return f'<tr id="{answer.claim.id}">{tds}</tr>'
+    return f'<tr id="{answer.claim.anchor}">{tds}</tr>'
 
 
 def page(answers: list[Answer]) -> str:
@@ -116,6 +117,24 @@ class AllClaims(Directive):
         for path in sources():
             self.state.document.settings.env.note_dependency(str(path))
         return [nodes.raw("", page(all_answers(figures_dir=FIGURES)), format="html")]
+
+
+@functools.cache
+def answers() -> dict[str, Answer]:
+    """By the claim's name, once per build."""
+    return {each.claim.id: each for each in all_answers(figures_dir=FIGURES)}
+
+
+def claim_role(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """`{claim}` with a claim's name: its sentence, number and verdict, as known now, with a link to its row."""
+    if text not in answers():
+        return [], [inliner.reporter.error(f"no claim {text!r}", line=lineno)]
+    answer = answers()[text]
+    number = effect_words(answer) or missing(answer)
+    n = f", n = {answer.best.finding.n:,}" if effect_words(answer) and answer.best.finding.design != "exact" else ""
+    words = html.escape(f"{answer.sentence}: {answer.verdict}{', ' if number else ''}{number}{n}")
+    link = f'<a class="known" href="claims.html#{answer.claim.anchor}">{words}</a>'
+    return [nodes.raw("", link, format="html")], []
 
 
 def write_files(app, error):
@@ -150,5 +169,6 @@ def schema() -> dict:
 
 def setup(app):
     app.add_directive("all-claims", AllClaims)
+    app.add_role("claim", claim_role)
     app.connect("build-finished", write_files)
     return {"parallel_read_safe": True}

@@ -40,7 +40,9 @@ def line(answer: Answer) -> str:
     of = answer.claim
     words = html.escape(in_one_line(answer).replace(f" ({answer.verdict}; ", " ("))
     chapter = f'<a href="chapters/{of.chapter}.html">{html.escape(of.paper)}</a>'
-    return f'<li><strong>{answer.verdict}</strong> · {chapter}: {words} <a href="claims.html#{of.id}">claim</a></li>'
+    return (
+        f'<li><strong>{answer.verdict}</strong> · {chapter}: {words} <a href="claims.html#{of.anchor}">claim</a></li>'
+    )
 
 
 def findings() -> str:

@@ -101,7 +101,10 @@ def changes() -> str:
             old, new = before.get(id, NOTHING), after[id]
             if old != new:
                 lines.append(
-                    [f'<a href="claims.html#{id}">{id}</a>', *map(html.escape, (old, new, subject, day, commit))]
+                    [
+                        f'<a href="claims.html#{id.replace("/", ".")}">{id}</a>',
+                        *map(html.escape, (old, new, subject, day, commit)),
+                    ]
                 )
         before = after
     frame = pd.DataFrame(lines[::-1], columns=["claim", "before", "after", "why", "when", "commit"])

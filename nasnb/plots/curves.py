@@ -112,6 +112,15 @@ def plot_skip_dominance(table: pd.DataFrame) -> Figure:
     return fig
 
 
+def mean_and_bars(values: np.ndarray, *, log: bool) -> tuple[float, np.ndarray]:
+    """Mean, and one standard deviation (below, above) as columns; with `log` those of the logarithms."""
+    if not log or (values <= 0).any():
+        return values.mean(), np.full((2, 1), values.std(ddof=1))
+    logs = np.log10(values)
+    low, middle, high = 10 ** (logs.mean() + logs.std(ddof=1) * np.array([-1.0, 0.0, 1.0]))
+    return middle, np.array([[middle - low], [high - middle]])
+
+
 def plot_points_with_spread(
     table: pd.DataFrame,
     *,
@@ -123,7 +132,10 @@ def plot_points_with_spread(
     log: bool = False,
     ax: Axes | None = None,
 ) -> Figure:
-    """Every value of `y` as a point, by category `x`, with mean ± one sd beside it; published values as diamonds."""
+    """Every value of `y` as a point, by category `x`, with mean ± one sd beside it; published values as diamonds.
+
+    On a logarithmic axis, where mean less sd may not exist, both are those of the logarithms.
+    """
     fig, ax = (ax.figure, ax) if ax is not None else plt.subplots(figsize=(WIDTH, 3.2))
     names = list(order or dict.fromkeys(table[x]))
     for at, name in enumerate(names):
@@ -131,7 +143,8 @@ def plot_points_with_spread(
         spread = np.linspace(-0.08, 0.08, len(values)) if len(values) > 1 else np.zeros(len(values))
         ax.plot(at - 0.12 + spread, values, "o", color=SERIES[0], alpha=0.75, markersize=5)
         if len(values) > 1:
-            ax.errorbar(at + 0.14, values.mean(), values.std(ddof=1), fmt="s", color=INK, capsize=4, markersize=5)
+            middle, bars = mean_and_bars(values, log=log)
+            ax.errorbar(at + 0.14, middle, bars, fmt="s", color=INK, capsize=4, markersize=5)
         if published and name in published:
             ax.plot(at + 0.3, published[name], "D", color=SERIES[1], markersize=6)
     counts = [int(table.loc[table[x] == name, y].notna().sum()) for name in names]

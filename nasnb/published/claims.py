@@ -56,6 +56,11 @@ class Claim:
     primary: bool
     unjudged: str
 
+    @property
+    def anchor(self) -> str:
+        """Its place on the page of all claims; a slash would make no selector of it, which the book's scripts need."""
+        return self.id.replace("/", ".")
+
     def published_words(self) -> str:
         """`+0.18 points ± 0.07 (n = 5)` as far as the paper says; empty where it gives no number."""
         if math.isnan(self.published):

@@ -152,8 +152,8 @@ def _rest(answers: Sequence[Answer]) -> str:
 
 
 def _item(answer: Answer) -> str:
-    id, words = answer.claim.id, html.escape(f"{answer.told()}.")
-    link = f'<a href="../claims.html#{id}">{id.partition("/")[2]}</a>'
+    of, words = answer.claim, html.escape(f"{answer.told()}.")
+    link = f'<a href="../claims.html#{of.anchor}">{of.id.partition("/")[2]}</a>'
     return f"<li><strong>{answer.verdict}</strong>: {html.escape(answer.sentence)}. {words} {link}</li>"
 
 

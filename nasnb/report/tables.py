@@ -71,8 +71,8 @@ def against_published(paper: str, measured: Sequence[tuple[str, str, str, str]],
             raise ValueError(f"{paper}, {place} has no row {row!r} with {metric!r}")
         line = found.iloc[0]
         lines.append([row, place, metric.replace("_", " "), published_text(line), line["dataset"], value])
-    columns = ["what", "where in the paper", "metric", "published", "published on", f"measured here: {setting}"]
-    return Table(pd.DataFrame(lines, columns=columns))
+    columns = ["what", "where in the paper", "metric", "published", "published on", "measured here"]
+    return Table(pd.DataFrame(lines, columns=columns), caption=f"Measured here: {setting}")
 
 
 def published_text(row: pd.Series) -> str:
@@ -97,7 +97,8 @@ def costs(*results: Result) -> Table:
             ]
         )
     table = pd.DataFrame(lines, columns=["run", "device", "seconds", "device-hours", "peak memory, MiB"])
-    return Table(table.round({"seconds": 1, "device-hours": 4, "peak memory, MiB": 0}))
+    total = f"{len(table)} runs, {table.seconds.sum():,.0f} seconds in all"
+    return Table(table.round({"seconds": 1, "device-hours": 4, "peak memory, MiB": 0}), caption=total)
 
 
 def composition(method: Method) -> Table:
@@ -140,11 +141,14 @@ def record_of(result: Result) -> Table:
 class Table:
     """A table as notebooks and the book show it: plain HTML without an index, scrolling inside its own box.
 
-    `style` is a further class for the book's style sheet, which makes a card of every row of `claims` on a phone.
+    `style` is a further class for the book's style sheet, which makes a card of every row of `claims` on a phone. A
+    table with a caption and many rows is folded under it.
     """
 
-    def __init__(self, frame: pd.DataFrame, *, style: str = ""):
-        self.frame, self.style = frame, style
+    LONG = 12  # rows
+
+    def __init__(self, frame: pd.DataFrame, *, style: str = "", caption: str = ""):
+        self.frame, self.style, self.caption = frame, style, caption
 
     def __repr__(self) -> str:
         return self.frame.to_string(index=False)
@@ -159,8 +163,11 @@ class Table:
             for row in self.frame.itertuples(index=False)
         )
         look = f"dataframe table {self.style}".strip()
-        table = f'<table class="{look}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        return f'<div tabindex="0" role="group" aria-label="table" style="overflow-x:auto">{table}</div>'
+        words, folded = html.escape(self.caption), bool(self.caption) and len(self.frame) > self.LONG
+        caption = f'<caption style="caption-side:top">{words}</caption>' if words and not folded else ""
+        table = f'<table class="{look}">{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        box = f'<div tabindex="0" role="group" aria-label="{words or "table"}" style="overflow-x:auto">{table}</div>'
+        return f"<details><summary>{words}</summary>{box}</details>" if folded else box
 
 
 def _text(value: Any) -> str:

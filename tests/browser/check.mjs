@@ -17,8 +17,8 @@ const only = option("--only"), shots = option("--shots");
 const html = path.resolve(options[0] ?? path.join(here, "../../book/_build/html"));
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LOOKS = {
-  light: { theme: "light", width: 1280, height: 900 },
-  dark: { theme: "dark", width: 1280, height: 900 },
+  light: { theme: "light", width: 1300, height: 900 },
+  dark: { theme: "dark", width: 1300, height: 900 },
   phone: { theme: "light", width: 390, height: 844 },
 };
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -61,6 +61,24 @@ async function inspect() {
     ids: [...document.querySelectorAll("[id], a[name]")].map((e) => e.id || e.name),
     tooWide: root.scrollWidth - root.clientWidth,
   };
+}
+
+// What is shown only in part: code and figures must fit their boxes; a table may scroll in a box that shows that it does.
+function cutOff() {
+  const faults = [];
+  for (const shown of document.querySelectorAll("main pre, main img, main table")) {
+    if (!shown.checkVisibility()) continue;
+    for (let box = shown; box && box.tagName !== "MAIN"; box = box.parentElement) {
+      if (getComputedStyle(box).overflowX === "visible" || box.scrollWidth <= box.clientWidth + 1) continue;
+      const says = box.classList.contains("scrolls") && getComputedStyle(box).boxShadow !== "none";
+      const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+      if (shown.tagName === "TABLE" && says && scrolls) break;
+      const what = shown.alt || shown.textContent.trim();
+      faults.push(`${shown.tagName.toLowerCase()} of ${box.scrollWidth} pixels in ${box.clientWidth}: ${what.slice(0, 60)}`);
+      break;
+    }
+  }
+  return faults;
 }
 
 // Sliders, sorting and filters tried once; returns what did not happen.
@@ -114,6 +132,7 @@ async function visit(context, name, look, count) {
   for (const text of seen.unset) fault("unset mathematics", text);
   for (const text of seen.wrong) fault("unset mathematics", `error in ${text}`);
   if (!seen.title || (name.startsWith("book/") && !seen.description)) fault("title or description", "missing");
+  for (const text of await page.evaluate(cutOff)) fault("cut off", text);
   count.figures += seen.figures.length;
   count.formulas += seen.mathematics;
   for (const text of await accessibility(page)) fault("accessibility violations", text);
@@ -158,7 +177,7 @@ function checkLinks(links, visited, count) {
 
 const count = {
   pages: 0, views: 0, figures: 0, formulas: 0, links: 0,
-  "requests outside": 0, "console errors": 0, "accessibility violations": 0, "horizontal scrolling": 0,
+  "requests outside": 0, "console errors": 0, "accessibility violations": 0, "horizontal scrolling": 0, "cut off": 0,
   "empty figures": 0, "unset mathematics": 0, "dead controls": 0, "title or description": 0, "broken links": 0,
 };
 if (!existsSync(path.join(html, "index.html"))) {

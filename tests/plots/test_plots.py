@@ -544,3 +544,12 @@ def test_slider_wants_a_label_for_each_frame():
 def test_frames_of_a_slider_share_one_scale():
     scales = {frame.axes[0].collections[0].norm.vmax for frame in frames()}
     assert scales == {1.0}
+
+
+def test_on_a_logarithmic_axis_the_spread_is_that_of_logarithms():
+    from nasnb.plots.curves import mean_and_bars
+
+    middle, bars = mean_and_bars(np.array([1e-6, 1e-2]), log=True)
+    spread = 10 ** (np.std([-6, -2], ddof=1))
+    np.testing.assert_allclose([middle, bars[0, 0], bars[1, 0]], [1e-4, 1e-4 - 1e-4 / spread, 1e-4 * spread - 1e-4])
+    np.testing.assert_allclose(mean_and_bars(np.array([1.0, 3.0]), log=False)[1], np.full((2, 1), np.sqrt(2)))

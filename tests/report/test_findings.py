@@ -150,7 +150,7 @@ def test_the_head_counts_and_tells_every_claim(folder):
     counted = [int(part.split()[0]) for part in counts_in_words(findings.answers()).partition(": ")[2].split(", ")]
     assert sum(counted) == len(claims(CHAPTER))
     for of in claims(CHAPTER):
-        assert f"../claims.html#{of.id}" in html and of.sentence[1:] in text
+        assert f"../claims.html#{of.anchor}" in html and of.sentence[1:] in text
     assert "needs a GPU" in text and "no interval, n = 1" in text
     assert html.count("<img") == 2 and "Forest plot of " in html  # for wide pages and for phones
     (not_learned,) = [each for each in findings.answers() if each.verdict == "not learned"]

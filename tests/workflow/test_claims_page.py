@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 def test_every_claim_has_its_anchor_and_leads_to_its_chapter(extension, folder):
     html = extension.page(all_answers(figures_dir=folder))
-    assert re.findall(r'<tr id="([^"]+)"', html) == [of.id for of in claims()]
+    assert re.findall(r'<tr id="([^"]+)"', html) == [of.anchor for of in claims()]
     for of in claims():
         assert f'<a href="chapters/{of.chapter}.html">{of.id}</a>' in html
 
