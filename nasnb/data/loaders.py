@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import pickle
 import tarfile
 import zipfile
@@ -36,6 +37,10 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 CIFAR10_1_IMAGES = {"v4": 2021, "v6": 2000}
+CIFAR10_1_MD5 = {  # of the published files, as far as they are known
+    "cifar10.1_v6_data.npy": "29615bb88ff99bca6b147cee2520f010",
+    "cifar10.1_v6_labels.npy": "a27460fa134ae91e4a5cb7e6be8d269e",
+}
 
 
 class Archive(NamedTuple):
@@ -271,6 +276,10 @@ def load_cifar10_1(data_dir: str | Path, *, version: str = "v6") -> Split:
         except (ValueError, EOFError, OSError, SyntaxError) as error:
             raise ValueError(f"{path} is damaged ({error}); get it again") from None
     _check_cifar10_1(*arrays, f"{data_dir}: CIFAR-10.1 {version} has", CIFAR10_1_IMAGES[version])
+    for name, known in CIFAR10_1_MD5.items():
+        path = data_folder(data_dir) / name
+        if version in name and (found := hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()) != known:
+            raise ValueError(f"{path} is another file than the published one (MD5 {found}, not {known}); get it again")
     return _split(*arrays)
 
 

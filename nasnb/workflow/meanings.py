@@ -144,7 +144,6 @@ MEANINGS: Mapping[str, Meaning] = {
         (
             "epochs",
             "train_epochs",
-            "annealing_epochs",
             "detection_epochs",
             "short_epochs",
             "channels",
@@ -159,6 +158,7 @@ MEANINGS: Mapping[str, Meaning] = {
         ),
         _count,
     ),
+    "annealing_epochs": _at_least(0),
     "nodes": _count_or_counts,
     "log": _path,
     "log_run": _at_least(0),

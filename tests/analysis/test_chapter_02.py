@@ -10,17 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from nasnb.analysis.sharpdarts.annealing import middle, time_between_improvements
-from nasnb.analysis.sharpdarts.blocks import operation_layers, operation_sizes
-from nasnb.analysis.sharpdarts.capacity import capacity_over_time
-from nasnb.analysis.sharpdarts.weighting import alpha_gradient_of, softmax_of, weighting_gradients
+from nasnb.analysis.sharpdarts import kinds, sharp_plan, sizes
+from nasnb.analysis.sharpdarts.annealing import compared_schedules, middle, time_between_improvements
+from nasnb.analysis.sharpdarts.blocks import operation_layers, operation_sizes, table_of_candidates
+from nasnb.analysis.sharpdarts.capacity import capacity_over_time, free_share, percent_skips
+from nasnb.analysis.sharpdarts.weighting import (
+    alpha_gradient_of,
+    leaders_moved,
+    pull_on_the_leader,
+    softmax_of,
+    weighting_gradients,
+)
+from nasnb.config import TRAINING, scaled
 from nasnb.data import load
 from nasnb.methods import METHODS
 from nasnb.plots.bands import plot_bands
+from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import begin
+from nasnb.spaces import SPACES
 from nasnb.spaces.hypercuboid import HyperCuboid
-from nasnb.spaces.paths import handmade_path
-from nasnb.spaces.sharp import sharp_ops
+from nasnb.spaces.paths import handmade_path, released_weights
+from nasnb.spaces.sharp import DARTS_SSC, sharp_ops
 from nasnb.supernet.operations import DARTS_OPS
 from nasnb.supernet.relaxation import max_w, softmax
 
@@ -65,11 +75,15 @@ def test_softmax_behind_factors(alpha):
         np.testing.assert_allclose(softmax_of(rule.weigh(alpha, torch.ones_like(alpha) > 0).numpy()), w, atol=1e-12)
 
 
-@pytest.mark.parametrize("rule", [softmax, max_w], ids=lambda rule: rule.name)
-def test_closed_form_in_a_supernet(rule):
+@pytest.fixture
+def small_state():
     method = METHODS["sharpsepconv-darts"]
-    data = load().resized(8)
-    state = begin(method, data, replace(method.at("smoke"), train_images=32, batch_size=8))
+    return begin(method, load().resized(8), replace(method.at("smoke"), train_images=32, batch_size=8))
+
+
+@pytest.mark.parametrize("rule", [softmax, max_w], ids=lambda rule: rule.name)
+def test_closed_form_in_a_supernet(rule, small_state):
+    state = small_state
     before = {name: tensor.clone() for name, tensor in state.net.state_dict().items()}
     table = weighting_gradients(state, next(state.batches(state.valid, "alpha", 0)), rule)
     scale = table.autograd.abs().max()
@@ -142,6 +156,14 @@ def test_time_between_improvements_of_nothing():
         time_between_improvements([])
 
 
+def test_schedules_are_compared_run_by_run():
+    history = pd.DataFrame({"epoch": range(1, 11), "lr": 0.1, "valid_accuracy": [1, 2, 3, 3, 3, 3, 4, 4, 4, 5.0]})
+    slower = history.assign(valid_accuracy=[1.0] * 10)
+    progress, gaps, last = compared_schedules({"cosine": [slower], "cosine_power": [history]}, [7])
+    assert len(progress) == 20 and gaps["cosine", 7] == 100 and last["cosine power", 7] == 5
+    assert gaps["cosine power", 7] == pytest.approx(np.mean([40, 40, 40, 30]))  # epochs 4 to 7
+
+
 def test_middle_of_a_run():
     assert middle(range(10)).tolist() == [3, 4, 5, 6]
     assert middle([7]).tolist() == [7]
@@ -159,3 +181,119 @@ def test_bands_show_mean_and_spread_of_each_group():
     assert len(left.collections) == 2
     assert (left.get_yscale(), right.get_yscale(), right.get_ylabel()) == ("linear", "log", "why")
     assert [text.get_text() for text in fig.legends[0].get_texts()] == ["a", "b"]
+
+
+# --- released weights by kind -----------------------------------------------------------------------------------------
+
+GRID = SPACES["hypercuboid"]
+
+
+def test_kinds_of_the_last_stage_of_the_scalar_search():
+    last = kinds.grid_kinds(GRID, released_weights("scalar")).query("stage == 8").set_index("kind")
+    assert last.percent.sum() == pytest.approx(100)
+    assert last.times_even.to_dict() == pytest.approx(
+        {kinds.SAME_POOL: 7.56, kinds.WIDTH_POOL: 0.05, kinds.CONV: 0.07}, abs=0.005
+    )
+
+
+def test_both_searches_prefer_the_same_four_pools():
+    best = [set(kinds.favourites(GRID, released_weights(name))) for name in ("scalar", "max_w")]
+    assert best[0] == best[1] == {f"pool {width}→{width}" for width in GRID.widths}
+
+
+def test_kinds_of_a_grid_with_even_weights_and_with_one_entry():
+    even = {f"stage {i}": torch.full((1, 32), 1 / 32, dtype=torch.float64) for i in range(8)}
+    assert kinds.grid_kinds(GRID, even).times_even.tolist() == pytest.approx([1.0] * 24)
+    assert np.allclose(kinds.grid_table(GRID, even), 1)
+    one = torch.zeros(1, 32, dtype=torch.float64)
+    at = [kinds.kind_of(entry) for entry in GRID.entries].index(kinds.CONV)
+    one[0, at] = 1.0
+    found = kinds.grid_kinds(GRID, {"stage 0": one}).set_index("kind")
+    assert found.percent[kinds.CONV] == 100 and found.times_even[kinds.CONV] == 2
+    assert kinds.grid_table(GRID, {"stage 0": one})[0].argmax() < 16  # convolutions come first
+
+
+def test_none_leads_the_logged_normal_cells():
+    for search in ("darts-ssc", "sharp-code"):
+        normal = kinds.cell_kinds(search).query("cell == 'normal'").set_index("kind")
+        assert normal.leads["none"] == 13 and normal.leads.sum() == normal.leads_without_none.sum() == 14
+        assert normal.without_none.sum() == pytest.approx(100) == pytest.approx(normal.even.sum())
+    with pytest.raises(ValueError, match="no logged weights of 'darts': there are 'darts-ssc' and 'sharp-code'"):
+        kinds.logged_weights("darts")
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+def test_channels_bring_networks_to_equal_size():
+    at = {"cells": 3, "classes": 10}
+    target = sizes.millions(sizes.drawn_up(SPACES["darts"], GENOTYPES["DARTS_V2"], channels=8, **at))
+    choices = range(2, 20, 2)
+    assert sizes.channels_for(SPACES["darts"], GENOTYPES["DARTS_V2"], target, choices=choices, **at) == 8
+    channels = sizes.channels_for(SPACES["darts"], GENOTYPES["DARTS_V1"], target, choices=choices, **at)
+    found = {
+        c: sizes.millions(sizes.drawn_up(SPACES["darts"], GENOTYPES["DARTS_V1"], channels=c, **at)) for c in choices
+    }
+    assert abs(found[channels] - target) == min(abs(value - target) for value in found.values())
+
+
+def test_the_head_is_most_of_a_released_path():
+    path = GENOTYPES["MULTI_CHANNEL_HANDMADE_PATH"]
+    net = sizes.drawn_up(GRID, path, classes=10)
+    head = 9 * 256 + 256 * 768 + 2 * 768 + 9 * 768 + 768 * 768 + 2 * 768 + 768 * 10 + 10  # SharpSepConv, classifier
+    assert 1e6 * sizes.millions(net.head) == pytest.approx(head)
+    assert sizes.millions(net) == pytest.approx(1.035882)
+
+
+def test_relative_claims_by_hand():
+    counted = {name: sizes.FinalSize(2.0, 400.0, 0.0) for name in sizes.CELLS} | {
+        "sharpDARTS": sizes.FinalSize(1.0, 300.0, 0.0)
+    }
+    table = sizes.relative_claims(counted)
+    rows = table.set_index("comparison")
+    fewer = rows.loc["sharpDARTS: fewer parameters than DARTS (1st order)"]
+    assert fewer["the text says"] == "32 %" and fewer["by the printed numbers"] == "31.7 % (1.98 and 2.9)"
+    assert fewer["by the released cells"] == "50.0 %"
+    assert rows.loc["SharpSepConvDARTS: lower error than DARTS (2nd order)", "by the released cells"] == "–"
+
+
+# --- leaders, candidates, plans ---------------------------------------------------------------------------------------
+
+
+def test_pull_on_the_leader_is_largest_at_a_half():
+    pull = pull_on_the_leader(4, points=201)
+    assert pull["scalar, leader"].abs().max() < 1e-12
+    at = pull["Max-W, leader"].idxmax()
+    assert pull["leader's weight"][at] == pytest.approx(0.5, abs=0.01)
+    assert np.allclose(pull["Max-W, leader"] + 3 * pull["Max-W, each other"], 0)
+
+
+def test_leaders_of_a_supernet_move_and_some_are_held(small_state):
+    batch = next(small_state.batches(small_state.valid, "test", 0))
+    found, rows = leaders_moved(small_state, batch), weighting_gradients(small_state, batch, max_w)
+    leaders = rows[rows.leads]
+    assert len(leaders) == 28 and found["leader_held"] == pytest.approx(100 * (leaders.autograd > 0).mean())
+    assert 0 <= found["leader_moves"] <= 100
+
+
+def test_candidates_of_table_1():
+    table = table_of_candidates().set_index("operation")
+    assert table["is"].value_counts().to_dict() == {"SharpSepConv": 6, "pooling": 2, "zero": 1, "identity": 1}
+    assert table.loc["dil_flood_conv_3x3"].tolist() == ["SharpSepConv", "3×3", "2", "144"]
+    assert table.loc["choke_conv_3x3", "channels in the middle, for 36"] == "32"
+
+
+def test_shares_of_operations():
+    assert free_share(DARTS_SSC) == pytest.approx(300 / 7)
+    assert percent_skips(GENOTYPES["DARTS_V2"]) == pytest.approx(100 * (2 + 3) / 16)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "overnight", "gpu", "paper"])
+def test_every_preset_has_a_plan_for_sharpdarts(preset):
+    plan = sharp_plan(preset, searches=2)
+    assert plan.searches == 2
+    METHODS["sharpdarts"].at(preset, **plan.search)
+    METHODS["hypercuboid"].at(preset, **plan.grid)
+    for recipe, changes in (("sharpdarts-plain", plan.training), ("hypercuboid", plan.paths)):
+        scaled(TRAINING[recipe], preset, **changes)
+    scaled(TRAINING["sharpdarts-plain"], preset, **plan.annealing)

@@ -292,11 +292,17 @@ def save_cifar10_1(folder: Path, images: np.ndarray, labels: np.ndarray, version
 
 
 @pytest.mark.parametrize(("version", "n"), [("v6", 2000), ("v4", 2021)])
-def test_cifar10_1(version, n, tmp_path):
+def test_cifar10_1(version, n, tmp_path, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
     with pytest.raises(FileNotFoundError, match=rf"cifar10.1_{version}_data.npy. Copy it from .*modestyachts/CIFAR"):
         load_cifar10_1(tmp_path, version=version)
     save_cifar10_1(tmp_path, pixels, np.arange(n, dtype=np.int32) % 10, version)
+    if version == "v6":
+        with pytest.raises(
+            ValueError, match=r"v6_data.npy is another file than the published one \(MD5 [0-9a-f]{32}, "
+        ):
+            load_cifar10_1(tmp_path, version=version)
+    monkeypatch.setattr(loaders, "CIFAR10_1_MD5", {})
     found = load_cifar10_1(tmp_path, version=version)
     assert np.array_equal(found.images.permute(0, 2, 3, 1), pixels)
     assert found.labels.tolist() == [i % 10 for i in range(n)]

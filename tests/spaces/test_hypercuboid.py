@@ -1,15 +1,14 @@
 """Decoding of released weights, the exact best path, and the supernet against its own stand-alone paths."""
 
-import csv
 import itertools
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasnb.analysis.sharpdarts.kinds import logged_weights
 from nasnb.architecture import Genotype, Pick
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.spaces import SPACES
@@ -200,16 +199,6 @@ def test_what_the_space_does_not_offer():
         TINY.supernet(classes=3, mix=partial_channels(2))
     with pytest.raises(ValueError, match="no released weights of 'max-w': there are 'scalar' and 'max_w'"):
         released_weights("max-w")
-
-
-def logged_weights(search):
-    """Softmax weights printed in the log of ahundt/sharpDARTS (Apache 2.0)."""
-    with (Path(__file__).parent / "logged_softmax_weights.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["search"] == search]
-    return {
-        group: torch.tensor([list(map(float, row["weights"].split())) for row in rows if row["group"] == group])
-        for group in ("normal", "reduce")
-    }
 
 
 @pytest.mark.parametrize(("search", "published"), [("darts-ssc", "SHARPSEPCONV_DARTS"), ("sharp-code", "SHARP_DARTS")])

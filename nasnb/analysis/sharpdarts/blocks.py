@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from torch import nn
 
+from nasnb.spaces.sharp import SHARP_PAPER, sharp_ops
 from nasnb.supernet.layers import StackedConv, StackedNorm
-from nasnb.supernet.operations import Builder
+from nasnb.supernet.operations import DARTS_OPS, Builder
 
 
 def operation_layers(op: nn.Module) -> pd.DataFrame:
@@ -37,3 +38,34 @@ def operation_sizes(builders: Mapping[str, Builder], *, channels: int, side: int
         parameters = sum(p.numel() for p in op.parameters())
         rows.append((name, len(convolutions), parameters, sum(convolutions) * side**2))
     return pd.DataFrame(rows, columns=["op", "convolutions", "parameters", "multiply_adds"])
+
+
+def table_of_candidates() -> pd.DataFrame:
+    """The space of sharpDARTS (Table 1) as its modules are: what each is, kernel, first dilation, channels in between
+    of 36.
+    """
+    rows, ops = [], sharp_ops()
+    for name in SHARP_PAPER:
+        if "conv" not in name:
+            kind = {"none": "zero", "skip_connect": "identity"}.get(name, "pooling")
+            rows.append((name, kind, "3×3" if kind == "pooling" else None, None, None))
+            continue
+        layers = operation_layers(ops[name](channels=36, stride=1, edges=1, affine=True))
+        convolutions = layers[layers.layer != "BatchNorm"]
+        kernel, dilation = convolutions.layer.iloc[0].split()[-1], convolutions.how.iloc[0].split()[-1]
+        rows.append((name, "SharpSepConv", kernel, dilation, str(convolutions["channels out"].iloc[1])))
+    return pd.DataFrame(rows, columns=["operation", "is", "kernel", "dilation", "channels in the middle, for 36"])
+
+
+def compared_sizes(widths: Sequence[int] = (16, 36)) -> pd.DataFrame:
+    """`operation_sizes` of the convolutions of DARTS and of all candidates of sharpDARTS: space and channels, too."""
+    convolutions = [name for name in DARTS_OPS if name.startswith(("sep_conv", "dil_conv")) and "7" not in name]
+    kinds = {
+        "DARTS": {name: DARTS_OPS[name] for name in convolutions},
+        "sharpDARTS": {name: sharp_ops()[name] for name in SHARP_PAPER if name not in ("none", "skip_connect")},
+    }
+    return pd.concat(
+        operation_sizes(ops, channels=width).assign(space=kind, channels=width)
+        for kind, ops in kinds.items()
+        for width in widths
+    ).reset_index(drop=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,3 +57,13 @@ def capacity_over_time(
 
 def _mean(per_group: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean(per_group, axis=0)
+
+
+def free_share(ops: Iterable[str]) -> float:
+    """Percent of pools and skips if every operation but `none` were equally likely."""
+    return 100 * float(np.mean(["conv" not in op for op in ops if op != "none"]))
+
+
+def percent_skips(genotype: Genotype) -> float:
+    """Percent of skip connections among all operations of a genotype."""
+    return 100 * float(np.mean([op == "skip_connect" for group in genotype.picks for op in genotype.ops(group)]))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nasnb.evaluation import statistics
 from nasnb.search.state import Batch, SearchState
-from nasnb.supernet.relaxation import Rule, softmax
+from nasnb.supernet.relaxation import Rule, max_w, softmax
 
 
 def softmax_of(weights: Float[np.ndarray, "*rows ops"]) -> Float[np.ndarray, "*rows ops"]:
@@ -83,3 +83,27 @@ def _rows(group: str, w: Tensor, worth: Tensor, exact: Tensor, rule: Rule, state
         ],
         columns=["group", "edge", "op", "weight", "leads", "worth", "closed_form", "autograd"],
     )
+
+
+def leaders_moved(state: SearchState, batch: Batch, *, least: float = 1e-3) -> dict[str, float]:
+    """Under Max-W, on one batch, percent of the edges: leader_moves (its alpha has a gradient of more than `least` of
+    the largest), and leader_held (descent lowers it). Nothing about the state is changed.
+    """
+    rows = weighting_gradients(state, batch, max_w)
+    leaders = rows[rows.leads].autograd
+    moves = leaders.abs() > least * rows.autograd.abs().max()
+    return {"leader_moves": 100 * float(moves.mean()), "leader_held": 100 * float((leaders > 0).mean())}
+
+
+def pull_on_the_leader(n: int = 8, *, points: int = 100) -> pd.DataFrame:
+    """Gradient of alpha of the leader and of each other operation, over the leader's weight, if all are worth the same.
+
+    Scalar and Max-W; more of any operation would lower the loss (worth -1). A positive gradient lowers alpha.
+    """
+    lead = torch.linspace(1 / n + 1e-6, 1, points, dtype=torch.float64)
+    w = torch.cat([lead[:, None], ((1 - lead) / (n - 1))[:, None].expand(-1, n - 1)], dim=1)
+    rows = {"leader's weight": lead.numpy()}
+    for way, words in (("scalar", "scalar"), ("max_w", "Max-W")):
+        slopes = alpha_gradient_of(w, -torch.ones_like(w), weighting=way)
+        rows |= {f"{words}, leader": slopes[:, 0].numpy(), f"{words}, each other": slopes[:, 1].numpy()}
+    return pd.DataFrame(rows)
