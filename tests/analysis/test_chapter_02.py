@@ -197,7 +197,7 @@ def test_kinds_of_the_last_stage_of_the_scalar_search():
 
 
 def test_both_searches_prefer_the_same_four_pools():
-    best = [set(kinds.favourites(GRID, released_weights(name))) for name in ("scalar", "max_w")]
+    best = [set(kinds.heaviest_entries(GRID, released_weights(name))) for name in ("scalar", "max_w")]
     assert best[0] == best[1] == {f"pool {width}→{width}" for width in GRID.widths}
 
 

@@ -45,7 +45,7 @@ def grid_kinds(space: HyperCuboid, scores: Mapping[str, Tensor]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["stage", "kind", "percent", "times_even"])
 
 
-def favourites(space: HyperCuboid, scores: Mapping[str, Tensor], *, n: int = 4) -> list[str]:
+def heaviest_entries(space: HyperCuboid, scores: Mapping[str, Tensor], *, n: int = 4) -> list[str]:
     """The entries with most weight over all stages, best first: `pool 32→32`."""
     total = sum(w.flatten() for w in scores.values())
     best = [space.entries[i] for i in total.argsort(descending=True)[:n].tolist()]
