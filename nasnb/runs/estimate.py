@@ -14,8 +14,18 @@ from nasnb.runs.identity import digest
 TIMED = 3  # steps, after a first one that also warms up
 BUDGET = 20.0  # seconds; after so much timing a single step must do for each further kind of run
 # what the time of a step depends on; a genotype that is not known yet is not among it
-COUNTS = ("batch_size", "channels", "cells", "second_stage_cells", "stem", "precision", "policy", "auxiliary_weight",
-          "train_images", "train_fraction")
+COUNTS = (
+    "batch_size",
+    "channels",
+    "cells",
+    "second_stage_cells",
+    "stem",
+    "precision",
+    "policy",
+    "auxiliary_weight",
+    "train_images",
+    "train_fraction",
+)
 
 
 class NotComputed(Exception):

@@ -43,8 +43,10 @@ def check_name(what: str, name: Any) -> str:
     Raises ValueError saying what `what` may be.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError(f"{what} {name!r} cannot name a file: use at most 80 letters, digits, '-' and '_', and begin "
-                         "with a letter or a digit")
+        raise ValueError(
+            f"{what} {name!r} cannot name a file: use at most 80 letters, digits, '-' and '_', and begin "
+            "with a letter or a digit"
+        )
     return name
 
 
@@ -205,8 +207,9 @@ def each_readable(folders: Iterable[Path], read: Callable[[Path], T | None]) -> 
 
 def set_aside(path: Path, why: str) -> None:
     """Rename a damaged file, so that nothing takes it for whole and nothing is lost. Only under the folder's lock."""
-    warnings.warn(f"{path.name} in {path.parent.name} {why}: it is passed over, and kept as {path.name}{DAMAGED}",
-                  stacklevel=2)
+    warnings.warn(
+        f"{path.name} in {path.parent.name} {why}: it is passed over, and kept as {path.name}{DAMAGED}", stacklevel=2
+    )
     os.replace(path, path.with_name(f"{path.name}{DAMAGED}"))
 
 

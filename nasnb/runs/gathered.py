@@ -124,5 +124,15 @@ def _errors(group: list[_Run]) -> list[float]:
 def _line(what: str, group: list[_Run], method: str, metric: str, values: list[float], protocol: str) -> tuple:
     record, series = group[0].record, pd.Series(values)
     best = series.max() if metric == SUPERNET else series.min()
-    return (what, method, record["dataset"], record["epochs"], metric, len(series), series.mean(), series.std(), best,
-            protocol)
+    return (
+        what,
+        method,
+        record["dataset"],
+        record["epochs"],
+        metric,
+        len(series),
+        series.mean(),
+        series.std(),
+        best,
+        protocol,
+    )

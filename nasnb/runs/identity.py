@@ -22,9 +22,19 @@ import torch
 
 PLAIN = (str, int, float, bool, type(None))
 PLAIN_KINDS = (*PLAIN, list, tuple, dict, set, frozenset, np.ndarray, torch.Tensor)
-OF_CLASSES = ("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__",
-              "__static_attributes__", "__annotations__", "__match_args__", "__dataclass_fields__",
-              "__dataclass_params__")
+OF_CLASSES = (
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__dict__",
+    "__weakref__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__annotations__",
+    "__match_args__",
+    "__dataclass_fields__",
+    "__dataclass_params__",
+)
 INSTALLED = [Path(__file__).resolve().parents[1], *map(Path, {*sysconfig.get_paths().values()})]
 
 
@@ -191,7 +201,11 @@ def digest(value: Any) -> str:
 def folder_name(identity: Mapping[str, Any]) -> str:
     """`search-darts-1st-fashion-sample-seed0-<digest>`: enough to read, and a digest of all that counts."""
     seed = (identity.get("config") or {}).get("seed")
-    parts = [identity["kind"], identity["method"], (identity.get("data") or {}).get("name"),
-             None if seed is None else f"seed{seed}"]
+    parts = [
+        identity["kind"],
+        identity["method"],
+        (identity.get("data") or {}).get("name"),
+        None if seed is None else f"seed{seed}",
+    ]
     words = [re.sub(r"[^a-z0-9.]+", "-", str(part).lower()).strip("-.") for part in parts if part]
     return "-".join([*filter(None, ["-".join(filter(None, words))[:150]]), digest(identity)])

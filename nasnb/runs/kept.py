@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from nasnb.runs.files import as_json, check_name, checksum, read_json, read_whole, runs_folder, write_whole
+from nasnb.runs.freshness import code_in_use, notebooks_beside
 
 PARTS = ("data", "config", "seed", "device", "commit", "seconds")  # what a record must say
 LANDING = ".landing-"  # the new parts, until the record that tells their checksums is there
@@ -27,11 +28,13 @@ class Kept(NamedTuple):
         return f"Kept result: {r['data']}; {r['device']}, {r['seconds']:.0f} s, commit {r['commit'][:10]}."
 
 
-def keep(name: str, svg: str, table: pd.DataFrame, record: Mapping[str, Any], *,
-         figures_dir: str | Path = "figures") -> None:
+def keep(
+    name: str, svg: str, table: pd.DataFrame, record: Mapping[str, Any], *, figures_dir: str | Path = "figures"
+) -> None:
     """Write `name`.svg, .csv and .json, all or none: whatever stops it, `kept` finds the old three or the new.
 
-    `name` may have folders in it. Raises ValueError for a name that leads elsewhere and for a record without one of
+    `name` may have folders in it; the first names the chapter. The record gets the digests of the code in use, by which
+    `nasnb keep --check` knows what is older than its code. Raises ValueError for a name that leads elsewhere and for a record without one of
     `PARTS`, OSError if the files cannot be written.
     """
     missing = [part for part in PARTS if part not in record]
@@ -44,7 +47,9 @@ def keep(name: str, svg: str, table: pd.DataFrame, record: Mapping[str, Any], *,
     for kind, content in parts.items():
         write_whole(_landing(base, kind), content)
     files = {kind: checksum(content) for kind, content in parts.items()}
-    write_whole(_file(base, "json"), as_json({**record, "files": files}))  # from here on the new ones count
+    chapter = notebooks_beside(runs_folder(figures_dir)) / f"{name.split('/')[0]}.ipynb"
+    facts = {**record, "code": code_in_use(chapter), "files": files}
+    write_whole(_file(base, "json"), as_json(facts))  # from here on the new ones count
     _end_landing(base)
 
 
@@ -61,7 +66,9 @@ def kept(name: str, *, figures_dir: str | Path = "figures") -> Kept | None:
     if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
         raise ValueError(f"{_file(base, 'json')} is no record of a kept result: keep it again, or restore it from git")
     svg, csv = (_part(base, kind, record["files"]) for kind in ("svg", "csv"))
-    return Kept(svg.decode(), pd.read_csv(io.BytesIO(csv)), {n: v for n, v in record.items() if n != "files"})
+    return Kept(
+        svg.decode(), pd.read_csv(io.BytesIO(csv)), {n: v for n, v in record.items() if n not in ("files", "code")}
+    )
 
 
 def _end_landing(base: Path) -> None:
@@ -77,8 +84,10 @@ def _part(base: Path, kind: str, files: Mapping[str, str]) -> bytes:
         content = read_whole(path)
         if content is not None and checksum(content) == files.get(kind):
             return content
-    raise ValueError(f"{_file(base, kind)} is missing or is not what {base.name}.json tells of: keep all parts again, "
-                     "or restore them from git")
+    raise ValueError(
+        f"{_file(base, kind)} is missing or is not what {base.name}.json tells of: keep all parts again, "
+        "or restore them from git"
+    )
 
 
 def _base(name: str, figures_dir: str | Path) -> Path:

@@ -177,8 +177,10 @@ def _soft(folder: Path, patience: float) -> Iterator[None]:
 
 
 def _busy(folder: Path, holder: str) -> RuntimeError:
-    return RuntimeError(f"{folder.name} is being computed by {holder or 'another process'}: wait for it, or stop it, "
-                        f"then run again; {PATIENCE}=inf waits")
+    return RuntimeError(
+        f"{folder.name} is being computed by {holder or 'another process'}: wait for it, or stop it, "
+        f"then run again; {PATIENCE}=inf waits"
+    )
 
 
 def _waited(take: Callable[[], bool], *, patience: float, holder: Callable[[], str]) -> bool:

@@ -34,19 +34,15 @@ from nasnb.runs.record import is_record, new_record, now, peak_memory, version
 from nasnb.runs.result import Damaged, read_files
 
 
-def run_once(kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]], *,
-             runs_dir: str | Path) -> dict[str, Any]:
+def run_once(
+    kind: str, facts: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]], *, runs_dir: str | Path
+) -> dict[str, Any]:
     """What `compute()` returns, from the folder that `kind` and `facts` name if it was computed before.
 
     `facts` must say all that the result depends on (a run's name, numbers, a `method`, parts of it). Values may be
     arrays, tensors (they come back as arrays), data frames without an index of their own, and whatever JSON holds.
     """
-    identity = {
-        "kind": kind,
-        "method": _name(facts.get("method", "")),
-        "version": version(),
-        "facts": describe(facts),
-    }
+    identity = {"kind": kind, "method": _name(facts.get("method", "")), "version": version(), "facts": describe(facts)}
     folder = runs_folder(runs_dir) / folder_name(identity)
     with first_alone():
         return _computed(folder, identity, compute)
@@ -113,8 +109,13 @@ def _compute(folder: Path, record: dict[str, Any], compute: Callable[[], Mapping
 
 def _end(folder: Path, record: dict[str, Any], began: float, **changes: Any) -> None:
     seconds = time.monotonic() - began
-    record |= {"ended": now(), "seconds": round(seconds, 3), "device_hours": round(seconds / 3600, 6),
-               "peak_memory_bytes": peak_memory(torch.device(record["device_kind"])), **changes}
+    record |= {
+        "ended": now(),
+        "seconds": round(seconds, 3),
+        "device_hours": round(seconds / 3600, 6),
+        "peak_memory_bytes": peak_memory(torch.device(record["device_kind"])),
+        **changes,
+    }
     write_json(folder / "record.json", record)
 
 

@@ -31,8 +31,16 @@ class Progress:
     def __init__(self, *, total: int, done: int, label: str):
         self.notes: dict[str, object] = {}
         self.file = _Output() if in_notebook() else sys.stderr
-        self.bar = tqdm(total=total, initial=done, desc=label, file=self.file, ncols=WIDTH, mininterval=0.5,
-                        leave=False, unit="step")
+        self.bar = tqdm(
+            total=total,
+            initial=done,
+            desc=label,
+            file=self.file,
+            ncols=WIDTH,
+            mininterval=0.5,
+            leave=False,
+            unit="step",
+        )
 
     def advance(self) -> None:
         """One step done."""

@@ -118,8 +118,10 @@ class History:
 
     def stacked(self) -> dict[str, np.ndarray]:
         """{group: (epochs, edges, ops)}, NaN where an epoch lacks a weight that another stage of the search has."""
-        return {group: _stacked([epoch.get(group) for epoch in self.weights])
-                for group in dict.fromkeys(group for epoch in self.weights for group in epoch)}
+        return {
+            group: _stacked([epoch.get(group) for epoch in self.weights])
+            for group in dict.fromkeys(group for epoch in self.weights for group in epoch)
+        }
 
 
 def _stacked(epochs: list[np.ndarray | None]) -> np.ndarray:

@@ -29,8 +29,16 @@ class Run:
     name, a checksum and `train.images`.
     """
 
-    def __init__(self, kind: str, *, method: str, config: SearchConfig | TrainConfig, data: Any,
-                 runs_dir: str | Path, facts: Mapping[str, Any]):
+    def __init__(
+        self,
+        kind: str,
+        *,
+        method: str,
+        config: SearchConfig | TrainConfig,
+        data: Any,
+        runs_dir: str | Path,
+        facts: Mapping[str, Any],
+    ):
         self.identity = {
             "kind": kind,
             "method": method,

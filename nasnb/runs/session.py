@@ -52,8 +52,11 @@ class Session:
         self.saved_place = self._place() if saved else None
         self.saving = 0.0  # seconds that the last save took
         steps = task.steps_per_epoch(state)
-        self.progress = Progress(total=task.n_epochs * steps, done=len(self.history.rows) * steps + state.step,
-                                 label=f"{run.identity['kind']} {run.identity['method']}")
+        self.progress = Progress(
+            total=task.n_epochs * steps,
+            done=len(self.history.rows) * steps + state.step,
+            label=f"{run.identity['kind']} {run.identity['method']}",
+        )
 
     def _first_record(self, *, resumed: bool) -> dict[str, Any]:
         run = self.run
@@ -162,8 +165,11 @@ class Session:
         try:
             how = "goes on from its last checkpoint" if checkpoint.newest_first(self.run.folder) else "begins anew"
             self.progress.end(f"{self.run.name}: stopped in epoch {len(self.history.rows) + 1}; run again, it {how}")
-            self._write_record(state="interrupted" if interrupted else "failed", ended=now(),
-                               error=None if interrupted else f"{type(error).__name__}: {error}")
+            self._write_record(
+                state="interrupted" if interrupted else "failed",
+                ended=now(),
+                error=None if interrupted else f"{type(error).__name__}: {error}",
+            )
         except OSError as unwritten:
             error.add_note(str(unwritten))
 

@@ -18,8 +18,20 @@ from nasnb.runs.result import accuracy
 
 NUMBERS = ("seed", "epoch", "epochs", "seconds_left", "accuracy", "seconds")  # as floats: NaN where there is none
 SWEEPS = "sweeps"  # beside the runs: what their notebooks were run with, see nasnb.workflow.sweep_file
-COLUMNS = ("name", "kind", "method", "dataset", "seed", "state", "epoch", "epochs", "seconds_left", "accuracy",
-           "seconds", "error")
+COLUMNS = (
+    "name",
+    "kind",
+    "method",
+    "dataset",
+    "seed",
+    "state",
+    "epoch",
+    "epochs",
+    "seconds_left",
+    "accuracy",
+    "seconds",
+    "error",
+)
 
 
 def find_runs(runs_dir: str | Path) -> pd.DataFrame:
@@ -93,8 +105,21 @@ def _one(name: str, folder: Path) -> Path:
 def _whole(folder: Path) -> dict[str, Any]:
     """What determined the run, then its record without what says the same again or always differs."""
     record = read_record(folder)
-    for entry in ("schema", "name", "config", "dataset", "checksum", "kind", "method", "seed", "epochs", "started",
-                  "ended", "seconds_left", "files"):
+    for entry in (
+        "schema",
+        "name",
+        "config",
+        "dataset",
+        "checksum",
+        "kind",
+        "method",
+        "seed",
+        "epochs",
+        "started",
+        "ended",
+        "seconds_left",
+        "files",
+    ):
         record.pop(entry, None)
     return {**read_json(folder / "identity.json"), **record}
 

@@ -1,4 +1,4 @@
-"""The command line: run a chapter or a sweep, make the book's chapters, list and compare runs, tell claims."""
+"""The command line: run a chapter or a sweep, make the book's chapters, list and compare runs, tell claims, check kept results."""
 
 from __future__ import annotations
 
@@ -29,15 +29,12 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         _tell(error)
         return MISTAKE
     except (execute.ChapterFailed, OSError) as error:
         _tell(error)
         return 1
-    except ValueError as error:
-        _tell(error)
-        return MISTAKE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,9 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
     runs = commands.add_parser("runs", help="list the runs", description="List the runs of a folder.")
     runs.set_defaults(command=_runs)
-    compare = commands.add_parser(
-        "compare", help="what differs between two runs", description="What differs between two runs."
-    )
+    compare = commands.add_parser("compare", help="what differs between two runs")
     compare.add_argument("a", help="a run's name, or enough of its beginning or end")
     compare.add_argument("b")
     compare.set_defaults(command=_compare)
@@ -114,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--verdict", help="only claims with this verdict")
     told.add_argument("--figures", type=Path, default=Path("figures"), help="kept evidence (default: figures)")
     told.set_defaults(command=_claims)
+    keeping = commands.add_parser("keep", help="which kept results are older than their code")
+    keeping.add_argument("--check", action="store_true", required=True, help="exit with 1 if one is older")
+    keeping.add_argument("--figures", type=Path, default=Path("figures"), help="kept results (default: figures)")
+    keeping.set_defaults(command=_keep)
     for command in (runs, gather):
         command.add_argument("--method", help="only of this method, e.g. pc-darts")
         command.add_argument("--dataset", help="only on this data set, e.g. cifar10, at any size of images")
@@ -248,6 +247,14 @@ def _claims(arguments: argparse.Namespace) -> int:
         answers = overview.all_answers(figures_dir=arguments.figures)
         print(overview.in_lines(overview.chosen(answers, paper=arguments.paper, verdict=arguments.verdict)))
     return 0
+
+
+def _keep(arguments: argparse.Namespace) -> int:
+    from nasnb.workflow.terminal import freshness
+
+    lines, is_old = freshness(arguments.figures)
+    print(lines)
+    return int(is_old)
 
 
 def _runs(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nasnb.config import nearest
+from nasnb.runs.freshness import kept_and_changed
 from nasnb.runs.progress import duration
 
 
@@ -58,3 +59,18 @@ def telling(read: Callable[[Path], Any], runs_dir: Path, tell: Callable[[Warning
     for warning in skipped:
         tell(warning.message)
     return answer
+
+
+def freshness(figures_dir: Path) -> tuple[str, bool]:
+    """A line per kept result, and whether one is older than its code. Raises ValueError where nothing is kept."""
+    found = dict(kept_and_changed(figures_dir))
+    if not found:
+        raise ValueError(f"no kept results in {figures_dir}: give their folder with --figures")
+    return "\n".join(f"{name}: {_since(changed)}" for name, changed in found.items()), any(found.values())
+
+
+def _since(changed: list[str] | None) -> str:
+    if changed is None:
+        return "kept without digests of its code: keep it again to know"
+    names = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+    return f"older than {names}" if changed else "as its code makes it"

@@ -281,12 +281,16 @@ def test_checkpoints_that_cannot_be_read_or_loaded_are_left_alone(tmp_path, monk
     stopped(tmp_path)
     before = sorted(path.name for path in tmp_path.rglob("checkpoint*"))
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "read_whole", lambda path: (_ for _ in ()).throw(PermissionError(f"cannot read {path}")))
+        patch.setattr(
+            checkpoint, "read_whole", lambda path: (_ for _ in ()).throw(PermissionError(f"cannot read {path}"))
+        )
         with pytest.raises(PermissionError, match="cannot read .*checkpoint"):
             finish(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(AttributeError("of another torch")))
-        with pytest.raises(RuntimeError, match=r"is whole, but cannot be loaded here .*of another torch.*nothing was changed"):
+        with pytest.raises(
+            RuntimeError, match=r"is whole, but cannot be loaded here .*of another torch.*nothing was changed"
+        ):
             finish(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("checkpoint*")) == before
 

@@ -18,7 +18,10 @@ def test_a_lock_that_is_no_plain_file_is_refused_and_its_target_stays(tmp_path):
     target.write_text("years of work")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "lock").symlink_to(target)
-    with pytest.raises(OSError, match="is no plain file, so it cannot be the lock: remove it"), locks.locked(tmp_path / "run"):
+    with (
+        pytest.raises(OSError, match="is no plain file, so it cannot be the lock: remove it"),
+        locks.locked(tmp_path / "run"),
+    ):
         pass
     assert target.read_text() == "years of work"
     (tmp_path / "run" / "lock").unlink()
@@ -32,13 +35,19 @@ def test_a_file_system_without_locks_is_told_and_soft_locks_help(tmp_path, monke
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(locks, "lock_descriptor", none)
-    with pytest.raises(OSError, match=r"has no locks \(Function not implemented\).*NASNB_LOCKS=soft"), locks.locked(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"has no locks \(Function not implemented\).*NASNB_LOCKS=soft"),
+        locks.locked(tmp_path),
+    ):
         pass
     monkeypatch.setenv("NASNB_LOCKS", "soft")
     assert not locks.is_locked(tmp_path)
     with locks.locked(tmp_path):
         assert locks.is_locked(tmp_path)
-        with pytest.raises(RuntimeError, match=r"being computed by the process named in .*lock.soft"), locks.locked(tmp_path):
+        with (
+            pytest.raises(RuntimeError, match=r"being computed by the process named in .*lock.soft"),
+            locks.locked(tmp_path),
+        ):
             pass
     assert not locks.is_locked(tmp_path)
     monkeypatch.setenv("NASNB_LOCKS", "hard")
@@ -52,7 +61,10 @@ def test_the_holder_is_named_and_waited_for(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     assert locks.is_locked(tmp_path)
-    with pytest.raises(RuntimeError, match=f"being computed by process {holder.pid} on "), locks.locked(tmp_path, patience=0):
+    with (
+        pytest.raises(RuntimeError, match=f"being computed by process {holder.pid} on "),
+        locks.locked(tmp_path, patience=0),
+    ):
         pass
     began = time.monotonic()
     with locks.locked(tmp_path, patience=60):
