@@ -1,4 +1,4 @@
-"""The command line: run a chapter or a sweep, make the book's chapters, list and compare runs, tell claims, check kept results."""
+"""The command line: run chapters and sweeps, make the book, list and compare runs, tell claims, check kept results."""
 
 from __future__ import annotations
 
