@@ -62,10 +62,20 @@ function markScrolling() {
   for (const box of document.querySelectorAll("main div, main pre")) {
     const style = getComputedStyle(box).overflowX;
     if (style !== "auto" && style !== "scroll") continue;
-    box.classList.toggle("scrolls", box.scrollWidth > box.clientWidth + 1);
+    box.classList.toggle("scrolls", box.scrollWidth > box.scrollLeft + box.clientWidth + 1);
+  }
+}
+/* Written tables of four columns or more become cards on a phone; tables of numbers stay tables and scroll. */
+function nameCells() {
+  for (const table of document.querySelectorAll(".pst-scrollable-table-container > table")) {
+    const names = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    if (names.length < 4) continue;
+    table.classList.add("cards");
+    for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => { cell.dataset.label = names[i]; });
   }
 }
 addEventListener("load", () => {
+  nameCells();
   glossaryTips();
   markPhotographs();
   enlargeableFigures();
@@ -73,6 +83,7 @@ addEventListener("load", () => {
   markScrolling();
 });
 addEventListener("resize", markScrolling);
+addEventListener("scroll", (event) => event.target !== document && markScrolling(), true);
 addEventListener("toggle", () => { enlargeableFigures(); markScrolling(); }, true);  // details that open show more
 addEventListener("beforeprint", () => {  // what is folded on the screen is printed, plumbing aside
   for (const fold of document.querySelectorAll("main details.run-box, main div.findings details, main details.symbols")) fold.open = true;

@@ -70,7 +70,7 @@ function cutOff() {
     if (!shown.checkVisibility()) continue;
     for (let box = shown; box && box.tagName !== "MAIN"; box = box.parentElement) {
       if (getComputedStyle(box).overflowX === "visible" || box.scrollWidth <= box.clientWidth + 1) continue;
-      const says = box.classList.contains("scrolls") && getComputedStyle(box).boxShadow !== "none";
+      const says = box.classList.contains("scrolls") && getComputedStyle(box).maskImage !== "none";
       const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
       if (shown.tagName === "TABLE" && says && scrolls) break;
       const what = shown.alt || shown.textContent.trim();
