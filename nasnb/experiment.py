@@ -54,6 +54,7 @@ def run_search(
     if after is not None:
         _check_fits(method, after)
         facts["after"] = after.name
+    facts |= _told(data)
 
     def epochs(state: SearchState, on_step: Callable[[SearchState], None]) -> Iterator[Finished]:
         for epoch in search(method, data, config, state=state, on_step=on_step):
@@ -65,6 +66,11 @@ def run_search(
     fresh = after is None or after.is_stand_in
     task = Task((lambda: begin(method, data, config)) if fresh else after.state, epochs, n_epochs, _steps)
     return _result(run, data, task, lambda: stand_in(run, n_epochs, method.space))
+
+
+def _told(data: Data) -> dict[str, Any]:
+    """What name and checksum of the images leave out."""
+    return {"data": data.peculiar} if data.peculiar else {}
 
 
 def _steps(state: SearchState | TrainState) -> int:
@@ -95,7 +101,7 @@ def run_training(
         for epoch in train(state, on_step=on_step):
             yield Finished(epoch.row())
 
-    facts = {"space": space, "genotype": genotype.canonical(), **network}
+    facts = {"space": space, "genotype": genotype.canonical(), **network, **_told(data)}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, _steps)
     return _result(run, data, task, lambda: stand_in(run, config.epochs))

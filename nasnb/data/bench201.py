@@ -23,6 +23,7 @@ from nasnb.data.loaders import unpacked
 from nasnb.randomness import generator
 
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+ARCHITECTURES = 5**6
 SHIPPED = Path(__file__).with_name("bench201.csv.gz")
 
 # The columns: architecture, then one per data set. The second is a common export of the whole benchmark.
@@ -90,9 +91,12 @@ class Bench201Table:
             raise FileNotFoundError(f"no NAS-Bench-201 table at {path.resolve()}; {_HOW_TO_GET}")
         try:
             text = unpacked(path).decode("utf-8-sig")
-            return Bench201Table(_rows(csv.DictReader(io.StringIO(text, newline="")), path))
+            rows = _rows(csv.DictReader(io.StringIO(text, newline="")), path)
         except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
             raise ValueError(f"{path} is damaged ({error}); get it again") from None
+        if 0 < len(rows) < ARCHITECTURES:  # cut off within a number, the last line may still look whole
+            raise ValueError(f"{path} ends after {len(rows):,} of {ARCHITECTURES:,} architectures; get it again")
+        return Bench201Table(rows)
 
     @staticmethod
     def from_nats_bench(path: str | Path) -> Bench201Table:

@@ -155,7 +155,7 @@ def _is_image(path: Path) -> bool:
     if ending in OTHER_IMAGES:
         raise ValueError(f"{path}: images of the kind {ending} are not read here; convert it to .png, or remove it")
     if ending in ENDINGS and not path.is_file():
-        raise ValueError(f"{path} leads to no file: mend the link, or remove it")
+        raise ValueError(f"{path} is no file, or a link that leads to none: mend the link, or remove it")
     return ending in ENDINGS
 
 

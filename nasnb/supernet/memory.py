@@ -13,6 +13,14 @@ from torch import Tensor, nn
 
 from nasnb.supernet.operations import StackedConv
 
+# what torch's allocators, oneDNN and the C++ library say
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "could not create a memory object",
+    "out of memory",
+    "bad_alloc",
+    "out_of_memory",
+)
 MARGIN = 0.85  # the part of a device that a suggestion fills: workspaces and fragments need the rest
 
 
@@ -87,12 +95,8 @@ def _gib(size: float) -> str:
     return f"{size / 2**30:.3g} GiB"
 
 
-# what torch's allocator, oneDNN and the C++ library say
-_WORDS = ("can't allocate memory", "could not create a memory object", "out of memory", "bad_alloc", "out_of_memory")
-
-
 def _is_out_of_memory(error: Exception) -> bool:
-    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in OUT_OF_MEMORY)
     return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 

@@ -19,6 +19,7 @@ import nasnb
 from nasnb.runs.files import FULL, unwritable, write_whole
 from nasnb.runs.locks import PATIENCE, patience_from_environment
 from nasnb.runs.signals import TOGETHER
+from nasnb.supernet.memory import OUT_OF_MEMORY
 from nasnb.workflow.notebook import kernel_of, read_notebook
 from nasnb.workflow.sources import deciding
 
@@ -53,8 +54,11 @@ def execute(path: Path, output: Path, values: Mapping[str, Any]) -> float:
     try:
         _papermill(path, partial, values)
     except ChapterFailed as error:
-        partial.replace(failed)
-        raise ChapterFailed(f"{error}; kept: {failed}", error=error.error, value=error.value) from None
+        kept = ""
+        with contextlib.suppress(OSError):  # there is none if the kernel never started
+            partial.replace(failed)
+            kept = f"; kept: {failed}"
+        raise ChapterFailed(f"{error}{kept}", error=error.error, value=error.value) from None
     except BaseException:
         with contextlib.suppress(OSError):  # it must not hide what went wrong first
             partial.unlink(missing_ok=True)
@@ -95,7 +99,7 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
                 raise Stopped(stopping[0]) from None
             if isinstance(error, papermill.PapermillExecutionError):
                 message = f"{path.name}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}"
-                if error.ename in ("MemoryError", "OutOfMemoryError") and "would fit" not in error.evalue:
+                if _is_out_of_memory(error.ename, error.evalue):
                     message += f"; {LESS_MEMORY}"
                 raise ChapterFailed(message, error=error.ename, value=error.evalue) from None
             if isinstance(error, DeadKernelError):
@@ -104,6 +108,12 @@ def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise unwritable(error, partial) from error
             raise
+
+
+def _is_out_of_memory(error: str, text: str) -> bool:
+    """Whether memory ran out and the error does not say itself what would fit."""
+    said = error == "RuntimeError" and any(word in text.lower() for word in OUT_OF_MEMORY)
+    return (said or error in ("MemoryError", "OutOfMemoryError")) and "would fit" not in text
 
 
 def _verbatim(path: Path) -> str:

@@ -129,7 +129,7 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
     if len(cells) != 1 or cells[0].cell_type != "code":
         raise ValueError(f"{path} has {'no' if not cells else 'more than one'} code cell tagged 'parameters'")
     try:
-        statements = ast.parse(cells[0].source).body
+        statements = ast.parse(cells[0].source, type_comments=True).body
     except (SyntaxError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}, parameters cell: it is no Python ({error})") from None
     found: dict[str, Parameter] = {}
@@ -152,8 +152,14 @@ def _parameter(statement: ast.stmt, path: Path) -> tuple[str, Parameter]:
         default = ast.literal_eval(statement.value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise ValueError(f"{path}, parameters cell: {ast.unparse(statement)!r} is no name with a plain value") from None
-    annotation = ast.unparse(statement.annotation) if isinstance(statement, ast.AnnAssign) else ""
-    return targets[0].id, Parameter(default, annotation or _kind(targets[0].id, default))
+    return targets[0].id, Parameter(default, _told_kind(statement) or _kind(targets[0].id, default))
+
+
+def _told_kind(statement: ast.Assign | ast.AnnAssign) -> str:
+    """Of an annotation, or of a comment `# type: int|None and more words`, which is all that papermill understands."""
+    if isinstance(statement, ast.AnnAssign):
+        return ast.unparse(statement.annotation)
+    return (statement.type_comment or "").partition(" ")[0].replace("|None", " | None")
 
 
 def _kind(name: str, default: Any) -> str:

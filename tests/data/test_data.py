@@ -25,6 +25,7 @@ from nasnb.data import (
     Bench201Table,
     Split,
     balanced_subsets,
+    bench201,
     channel_statistics,
     checksum_of,
     load,
@@ -437,8 +438,14 @@ HEADER = "arch,cifar10_test,cifar100_test,imagenet16_120_test\n"
 CONTENT = f"{HEADER}{ALL_SKIP},54.3,15.6,16.3\n{ALL_NONE},10.0,1.0,0.83\n{ALL_CONV},93.8,71.1,41.4\n"
 
 
+@pytest.fixture
+def small_benchmark(monkeypatch):
+    """A table of a few architectures is whole."""
+    monkeypatch.setattr(bench201, "ARCHITECTURES", 3)
+
+
 @pytest.mark.parametrize("kind", ["plain", "gzip", "export"])
-def test_table(kind, tmp_path):
+def test_table(kind, tmp_path, small_benchmark):
     path = tmp_path / ("table.csv.gz" if kind == "gzip" else "table.csv")
     content = CONTENT
     if kind == "export":
@@ -495,7 +502,13 @@ def test_wrong_tables_are_refused(content, message, tmp_path):
         Bench201Table.read(tmp_path / "table.csv")
 
 
-def test_table_errors(tmp_path):
+def test_a_table_that_was_cut_off_is_refused_by_name(tmp_path, small_benchmark):
+    (tmp_path / "table.csv").write_text(CONTENT[: CONTENT.rindex("\n", 0, -1)])
+    with pytest.raises(ValueError, match=r"table.csv ends after 2 of 3 architectures; get it again"):
+        Bench201Table.read(tmp_path / "table.csv")
+
+
+def test_table_errors(tmp_path, small_benchmark):
     with pytest.raises(FileNotFoundError, match=r"no NAS-Bench-201 table at .*absent.csv; it is a CSV file"):
         Bench201Table.read(tmp_path / "absent.csv")
     (tmp_path / "table.csv.gz").write_bytes(gzip.compress(CONTENT.encode())[:60])

@@ -195,7 +195,13 @@ def test_an_image_outside_the_classes_is_refused(folder):
 
 def test_a_link_to_nowhere_is_named(folder):
     (folder / "train/ant/gone.png").symlink_to(folder / "absent.png")
-    with pytest.raises(ValueError, match=r"gone.png leads to no file: mend the link"):
+    with pytest.raises(ValueError, match=r"gone.png is no file, or a link that leads to none"):
+        read_folder(folder)
+
+
+def test_a_pipe_with_the_name_of_an_image_does_not_hang(folder):
+    os.mkfifo(folder / "train/ant/pipe.png")
+    with pytest.raises(ValueError, match=r"pipe.png is no file"):
         read_folder(folder)
 
 

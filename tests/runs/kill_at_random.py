@@ -81,6 +81,12 @@ def kill_at_random(name: str, folder: Path, *, kills: int, seed: int) -> dict[st
     return figures
 
 
+def with_total(lines: list[dict[str, int | str]]) -> pd.DataFrame:
+    """A row per method, and one of their sums."""
+    table = pd.DataFrame(lines)
+    return pd.concat([table, table.drop(columns="method").sum().to_frame().T.assign(method="all")])[table.columns]
+
+
 def main() -> None:
     """Shares the kills out among the methods."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -96,7 +102,7 @@ def main() -> None:
         for n, name in enumerate(arguments.methods)
     ]
     if arguments.csv:
-        pd.DataFrame(lines).to_csv(arguments.csv, index=False)
+        with_total(lines).to_csv(arguments.csv, index=False)
     print(json.dumps(lines))
 
 

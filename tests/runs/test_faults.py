@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import signal
 import warnings
@@ -30,7 +31,7 @@ from nasnb.config import SearchConfig, TrainConfig
 from nasnb.data import folders
 from nasnb.experiment import run_search, run_training
 from nasnb.runs import Run, checkpoint, run_once
-from nasnb.runs.files import checksum
+from nasnb.runs.files import checksum, unwritable
 from nasnb.runs.kept import keep, kept
 from nasnb.workflow import row as rows
 from nasnb.workflow.sweep_file import Row
@@ -323,6 +324,14 @@ def test_a_run_folder_that_is_removed_hides_no_interruption(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         finish(tmp_path, watch=Counter(remove_and_stop, at=(3,)))
+
+
+def test_the_cure_fits_the_error(tmp_path):
+    told = {number: str(unwritable(OSError(number, os.strerror(number)), tmp_path / "x")) for number in
+            (errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOENT, errno.EACCES)}
+    assert "shorter name" in told[errno.ENAMETOOLONG] and "free some space" in told[errno.ENOSPC]
+    assert "its folder was removed meanwhile" in told[errno.ENOENT]
+    assert [number for number, text in told.items() if "choose a runs_dir" in text] == [errno.EACCES]
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a.b", "a/../b", "", "-x"])

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig
+from nasnb.data import channel_statistics
 from nasnb.methods import METHODS
 from nasnb.runs import Finished, Run, Task, checkpoint, compare, estimate, files, find_runs, locks, run_once
 from nasnb.runs.identity import describe, digest, folder_name
@@ -109,6 +110,14 @@ def test_name_is_readable_and_tells_apart_all_that_determines_a_run(make, data):
     names.add(Run("search", method="toy", config=CONFIG, data=other, runs_dir=".", facts={}).name)
     assert len(names) == 5
     assert make(a=1, b=2).name == make(b=2, a=1).name
+
+
+def test_statistics_and_classes_decide_where_they_are_not_those_of_the_images(data):
+    own = replace(data, **dict(zip(("mean", "std"), channel_statistics(data.train.images), strict=True)))
+    assert own.peculiar == {}
+    assert set(replace(own, mean=(0.0, 0.0, 0.0)).peculiar) == {"mean"}
+    assert replace(own, classes=tuple("abcdefgh")).peculiar == {"n_classes": 8}
+    assert not own.resized(9).peculiar and not own.to("cpu").peculiar
 
 
 def test_description_looks_into_closures_partials_and_dataclasses():

@@ -403,9 +403,19 @@ def test_every_method_names_a_rule():
 # --- bad ends ---------------------------------------------------------------------------------------------------------
 
 
-def test_out_of_memory_says_what_would_fit():
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("could not create a memory object"),  # oneDNN
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_says_what_would_fit(error):
     def greedy_step(state, train, next_valid):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB")
+        raise error
 
     method = replace(METHODS["darts-1st"], step=greedy_step)
     told = (

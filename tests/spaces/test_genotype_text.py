@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasnb.architecture import SHORT_NAMES, Genotype, Pick
-from nasnb.data import Bench201Table
+from nasnb.data import Bench201Table, bench201
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.spaces import SPACES
 
@@ -207,6 +207,12 @@ def test_bench201_wants_every_edge_once(gone):
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 MIXED = "|none~0|+|skip_connect~0|nor_conv_3x3~1|+|none~0|none~1|none~2|"
 HEADER = "arch,cifar10_test,cifar100_test,imagenet16_120_test\n"
+
+
+@pytest.fixture(autouse=True)
+def small_benchmark(monkeypatch):
+    """A table of one architecture is whole."""
+    monkeypatch.setattr(bench201, "ARCHITECTURES", 1)
 
 
 def table(tmp_path, *rows: str) -> Bench201Table:

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from papermill.inspection import inspect_notebook
 
 from nasnb.config import PRESETS
 from nasnb.workflow.meanings import MEANINGS, check_meaning, check_parameters
@@ -149,11 +150,14 @@ def test_what_a_notebook_made_of_a_name_is_passed_over():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_of_the_book_has_a_kind_and_a_meaning(path):
     for name, parameter in parameters_of(path).items():
-        assert parameter.kind, f"{name} of {path.stem}: say its kind, as `{name}: int | None = None`"
+        assert parameter.kind, (
+            f"{name} of {path.stem}: say its kind, as `{name} = None  # type: int|None and what it is`"
+        )
         is_path = name.endswith(("_dir", "_table", "_weights"))
         is_switch = parameter.kind.startswith("bool")
         assert name in MEANINGS or name in FREE or is_path or is_switch, f"{name} of {path.stem} needs a meaning"
         check_meaning(name, parameter.default)
+    assert parameters_of(path).keys() == inspect_notebook(path).keys()  # else papermill calls them unknown
 
 
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem != "compare"], ids=lambda path: path.stem)

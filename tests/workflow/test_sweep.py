@@ -1,5 +1,6 @@
 """Sweeps: what a file expands to, what is refused before any work, and rows as processes that stop, fail and go on."""
 
+import errno
 import json
 import os
 import signal
@@ -9,13 +10,16 @@ import time
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
+from nbclient.exceptions import DeadKernelError
 
 from nasnb.workflow import pool, sweep_file
 from nasnb.workflow import row as rows_of
 from nasnb.workflow.cli import main
-from nasnb.workflow.execute import ChapterFailed
+from nasnb.workflow.execute import ChapterFailed, Stopped
 from nasnb.workflow.job import JOBS
+from nasnb.workflow.row import attempts, run_row
 from nasnb.workflow.sweep_file import read_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -318,3 +322,61 @@ def test_settings_of_the_environment_that_mean_nothing_are_mistakes(folder, caps
     monkeypatch.delenv("RANK", raising=False)
     assert main(["run", "tiny", "--unpriced"]) == 2
     assert "LOCAL_RANK is set, as by torchrun, but RANK is ''" in capsys.readouterr().err
+
+
+# --- what papermill may end in ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ends_in(monkeypatch):
+    """Let papermill do this instead of its work."""
+    return lambda end: monkeypatch.setattr("papermill.execute_notebook", lambda *_, **__: end())
+
+
+def failing(error: Exception):
+    def fail():
+        raise error
+
+    return fail
+
+
+def test_a_signal_while_the_kernel_starts_stops_a_row_and_fails_none(folder, ends_in):
+    def told_and_dead():
+        signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    ends_in(told_and_dead)
+    (row,) = read("notebook: tiny\nseeds: 1").rows
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
+        run_row(row)
+    assert [attempt["state"] for attempt in attempts(row.folder)] == ["stopped"]
+
+
+def test_a_full_disk_is_told_with_its_cure(folder, ends_in, capsys):
+    ends_in(failing(OSError(errno.ENOSPC, "No space left on device")))
+    assert main(["run", "tiny", "--unpriced"]) == 1
+    told = capsys.readouterr().err
+    assert "cannot write" in told and "free some space and run again" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "helps"),
+    [
+        ("MemoryError", "", True),
+        ("OutOfMemoryError", "CUDA out of memory", True),
+        ("RuntimeError", "could not create a memory object", True),
+        ("RuntimeError", "std::bad_alloc", True),
+        ("MemoryError", "out of memory in epoch 1; batch_size=4 would fit", False),
+        ("RuntimeError", "mat1 and mat2", False),
+    ],
+)
+def test_out_of_memory_in_a_cell_is_told_with_what_helps(folder, ends_in, capsys, error, text, helps):
+    ends_in(failing(papermill.PapermillExecutionError(1, 1, "x", error, text, [])))
+    assert main(["run", "tiny", "--unpriced"]) == 1
+    assert ("a smaller batch_size, fewer channels" in capsys.readouterr().err) == helps
+
+
+def test_a_dead_kernel_is_told_with_what_helps(folder, ends_in, capsys):
+    ends_in(failing(DeadKernelError("Kernel died")))
+    assert main(["run", "tiny", "--unpriced"]) == 1
+    assert "the kernel died (Kernel died); if the machine ran out of memory, a smaller batch" in capsys.readouterr().err
