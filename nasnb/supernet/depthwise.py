@@ -22,7 +22,11 @@ def depthwise(x: Maps, weight: Kernels, *, stride: int = 1, padding: int = 0, di
         with torch.autocast("cpu", enabled=False):
             exact = depthwise(x.float(), weight.float(), stride=stride, padding=padding, dilation=dilation)
         return exact.to(torch.get_autocast_dtype("cpu"))
-    if cast or x.device.type != "cpu" or (dilation > 1 and (stride > 1 or x.shape[-1] % dilation or x.shape[-2] % dilation)):
+    if (
+        cast
+        or x.device.type != "cpu"
+        or (dilation > 1 and (stride > 1 or x.shape[-1] % dilation or x.shape[-2] % dilation))
+    ):
         return F.conv2d(x, weight, None, stride, padding, dilation, len(weight))
     return _Depthwise.apply(x, weight, stride, padding, dilation)
 
