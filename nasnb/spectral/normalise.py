@@ -12,13 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb.config import nearest
-from nasnb.spectral.norms import TINY, krylov, per_block, power_iteration, unit
+from nasnb.spectral.norms import TINY, Estimate, krylov, per_block, power_iteration, unit
 from nasnb.spectral.operator import ConvOperator, Size, undilated
-from nasnb.supernet.shapes import Kernels
+from nasnb.supernet.shapes import Kernels, Maps
 
 BURN_IN = (8,) * 6  # rounds of the exact method at the first step, when there is no earlier vector to start from
 Vectors = tuple[Tensor, Tensor]
-_KNOWN = {"method": ("power", "exact"), "init": ("random", "code", "persistent"), "start": ("input", "output")}
+_KNOWN = {
+    "method": ("power", "exact"),
+    "init": ("random", "code", "persistent"),
+    "start": ("input", "output"),
+    "pointwise": ("map", "pixel"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class SpectralRule:
     iterations: int = 5  # of either, per training step
     init: str = "random"  # of "power": "random" is the paper, "code" keeps the vectors of 1x1 kernels, "persistent" all
     start: str = "input"  # "input": Algorithm 1; "output": the order of the code
+    pointwise: str = "map"  # where the power iteration of 1x1 kernels starts; one "pixel" is cheaper, and lower
     target: float = 1.0  # the norm afterwards, always, not only where it was larger
     eps: float = 0.0  # the code divides by sigma / target + 1e-5
     detach_sigma: bool = False  # the code differentiates through sigma, the paper is silent
@@ -81,11 +87,19 @@ class SpectralNormalised(nn.Module):
         return _rescaled([self], [weight])[0]
 
     def operator(self, weight: Kernels) -> ConvOperator:
-        """What is measured: on 1x1 kernels a single pixel, the norm being the same on every map."""
+        """What is measured: of 1x1 kernels, whose norm is the same on every map, one row of pixels that stands for it."""
         operator = ConvOperator(weight, self.image_size, groups=self.groups, **self.walk)
         if operator.is_matrix:
-            return ConvOperator(weight, 1, groups=self.groups)
+            channels = max(weight.shape[1], len(weight) // self.groups)
+            return ConvOperator(weight, (1, min(self.pixels, channels)), groups=self.groups)
         return undilated(operator) if self.rule.method == "exact" else operator
+
+    @property
+    def pixels(self) -> int:
+        """Of the map on which a power iteration of 1x1 kernels starts."""
+        if self.rule.method == "exact" or self.rule.pointwise == "pixel":
+            return 1
+        return self.image_size[0] * self.image_size[1]
 
     def keep(
         self, left: Float[Tensor, "1 out out_height out_width"], right: Float[Tensor, "1 in in_height in_width"]
@@ -110,7 +124,7 @@ def start_norms(parts: Iterable[tuple[SpectralNormalised, Tensor]]) -> None:
         if part.image_size is not None:
             operator = part.operator(weight)
             per_edge = (len(weight) // part.edges, part.groups // part.edges, *weight.shape[1:])
-            walk = (operator.image_size, operator.stride, operator.padding, operator.dilation)
+            walk = (part.pixels, operator.image_size, operator.stride, operator.padding, operator.dilation)
             alike.setdefault((per_edge, walk, part.rule, part.training), []).append((part, weight))
     for group in alike.values():
         members = [part for part, _ in group]
@@ -141,10 +155,12 @@ def _vectors(parts: list[SpectralNormalised], operator: ConvOperator, edges: int
         kept = torch.cat([part.left for part in parts], 1), torch.cat([part.right for part in parts], 1)
         if not parts[0].training:
             return kept
+        kept = tuple(restarted(vectors, operator.groups) for vectors in kept)
     if parts[0].rule.method == "exact":
         left, right = _exact(operator, kept, parts[0].rule.iterations)
     else:
-        left, right = _power(operator, kept, parts[0].rule, edges)
+        warm = parts[0].rule.init == "persistent" or (parts[0].rule.init == "code" and operator.is_matrix)
+        left, right = estimate(operator, parts[0], kept if warm else None, edges=edges)[1:]
     share = [part.groups / operator.groups for part in parts]
     pieces = (x.split([round(x.shape[1] * each) for each in share], 1) for x in (left, right))
     for part, *vectors in zip(parts, *pieces, strict=True):
@@ -152,10 +168,49 @@ def _vectors(parts: list[SpectralNormalised], operator: ConvOperator, edges: int
     return left, right
 
 
-def _power(operator: ConvOperator, kept: Vectors | None, rule: SpectralRule, edges: int) -> Vectors:
-    warm = rule.init == "persistent" or (rule.init == "code" and operator.is_matrix)
-    vectors = kept if warm else None
-    return power_iteration(operator, iterations=rule.iterations, start=rule.start, vectors=vectors, edges=edges)[1:]
+def estimate(
+    operator: ConvOperator,
+    part: SpectralNormalised,
+    vectors: Vectors | None = None,
+    *,
+    edges: int,
+    generator: torch.Generator | None = None,
+) -> Estimate:
+    """The power iteration that the rule of `part` asks for, of `edges` alike convolutions; cold without `vectors`."""
+    if vectors is None and operator.is_matrix:
+        shapes = operator.output_shape, operator.input_shape
+        vectors = tuple(_map_start(operator, shape, part.pixels, generator) for shape in shapes)
+    rule = part.rule
+    return power_iteration(
+        operator, iterations=rule.iterations, start=rule.start, vectors=vectors, generator=generator, edges=edges
+    )
+
+
+def _map_start(
+    operator: ConvOperator, shape: tuple[int, int, int], pixels: int, generator: torch.Generator | None
+) -> Float[Tensor, "1 channels 1 row"]:
+    """White noise on a map of so many pixels, per edge, as a map of no more pixels than channels.
+
+    A matrix that acts on every pixel alike, its norms and its gradient see noise X, (channels, pixels), only by X X^T.
+    That is Wishart, and its triangular factor can be drawn itself (Bartlett): Gauss below the diagonal, chi on it.
+    """
+    channels, edges = shape[0] // operator.groups, operator.groups
+    like = {"dtype": operator.weight.dtype, "device": operator.weight.device}
+    if pixels <= shape[2]:
+        noise = torch.randn(edges, channels, pixels, generator=generator, **like)
+        return F.pad(noise, (0, shape[2] - pixels)).reshape(1, *shape)
+    noise = torch.randn(edges, channels, min(channels, shape[2]), generator=generator, **like).tril(-1)
+    freedom = (pixels - torch.arange(noise.shape[2], **like)).expand(edges, -1)
+    chi = (2 * torch._standard_gamma(freedom / 2, generator=generator)).sqrt()
+    noise.diagonal(dim1=1, dim2=2).copy_(chi)
+    return F.pad(noise, (0, shape[2] - noise.shape[2])).reshape(1, *shape)
+
+
+def restarted(vectors: Maps, blocks: int) -> Maps:
+    """Kept vectors, one per block; those of kernels that were zeros are zeros themselves, and would stay so for ever."""
+    fresh = torch.randn_like(vectors[:, : vectors.shape[1] // blocks]).repeat(1, blocks, 1, 1)
+    dead = per_block(vectors.square(), blocks).eq(0).repeat_interleave(vectors.shape[1] // blocks)
+    return torch.where(dead[:, None, None], unit(fresh, blocks), vectors)
 
 
 def _exact(operator: ConvOperator, kept: Vectors | None, iterations: int) -> Vectors:

@@ -83,7 +83,7 @@ class ConvOperator:
 
     def apply(self, x: Maps) -> NewMaps:
         """c(x) for x of (batch, *input_shape)."""
-        if self.is_matrix and self.image_size == (1, 1):  # one batched product: far cheaper than a convolution
+        if self.is_matrix and self.image_size[0] == 1:  # one batched product: far cheaper than a convolution
             return _times(self.blocks, x)
         rows, columns = zip(self.stride, self.padding, self.dilation, strict=True)
         height, width = self.weight.shape[2:]
@@ -98,7 +98,7 @@ class ConvOperator:
         kernels. Rows that no output reads (a remainder of the stride) come out as zeros.
         """
         flipped = self.blocks.transpose(1, 2).flip(-1, -2)
-        if self.is_matrix and self.image_size == (1, 1):
+        if self.is_matrix and self.image_size[0] == 1:
             return _times(flipped, y)
         if self.stride != (1, 1):
             y = _stretched(y, self.stride)
@@ -111,9 +111,8 @@ class ConvOperator:
         return F.conv2d(y, flipped.flatten(0, 1), None, 1, padding, self.dilation, self.groups)
 
 
-def _times(blocks: Float[Tensor, "groups out in 1 1"], x: Maps) -> Float[Tensor, "batch _ 1 1"]:
-    y = torch.einsum("goi,bgi->bgo", blocks[..., 0, 0], x.unflatten(1, (len(blocks), -1))[..., 0, 0])
-    return y.reshape(len(x), -1, 1, 1)
+def _times(blocks: Float[Tensor, "groups out in 1 1"], x: Maps) -> Float[Tensor, "batch channels 1 row"]:
+    return (blocks[..., 0, 0] @ x.unflatten(1, (len(blocks), -1))[..., 0, :]).flatten(1, 2).unsqueeze(2)
 
 
 def _stretched(y: Maps, stride: tuple[int, int]) -> Float[Tensor, "batch channels new_height new_width"]:

@@ -312,6 +312,45 @@ def test_power_rules_leave_norms_at_one_or_above(kind, rule):
         assert (norms < 1.001).all()
 
 
+@pytest.mark.parametrize("start", ["input", "output"])
+@pytest.mark.parametrize("side", [9, 1])
+def test_pointwise_kernels_start_on_the_whole_map(start, side):
+    """The factor of a Wishart matrix gives the estimates of white noise on all pixels: same mean, same spread."""
+    n, kernel = 4000, torch.randn(4, 4, 1, 1, generator=generator(3, "weights"))
+    rule = SpectralRule(start=start, iterations=1)
+    with seeded(0, "start"):
+        mine = SpectralNormalised(n, n, rule)(kernel.repeat(n, 1, 1, 1), side)
+        whole = ConvOperator(kernel.repeat(n, 1, 1, 1), (side, side), groups=n)
+        theirs = power_iteration(whole, iterations=1, start=start, edges=n).sigma
+    mine = (kernel[0, 0, 0, 0] / mine.reshape(n, 16)[:, 0]).log()
+    theirs = theirs.log()
+    assert abs(mine.mean() - theirs.mean()) < 4 * theirs.std() * (2 / n) ** 0.5
+    assert mine.std().item() == pytest.approx(theirs.std().item(), rel=0.1)
+
+
+def test_one_pixel_is_a_lower_start():
+    weight, groups, _ = KINDS["pointwise"]
+    found = {}
+    for pointwise in ("map", "pixel"):
+        part = SpectralNormalised(2, groups, SpectralRule(pointwise=pointwise, iterations=1))
+        with seeded(0, "start"):
+            found[pointwise] = torch.stack([exact_norms(part(weight, 9), groups, {}) for _ in range(50)])
+    assert found["pixel"].std() > 3 * found["map"].std()
+
+
+@pytest.mark.parametrize("rule", [EXACT, SpectralRule(init="persistent"), SpectralRule(init="persistent", start="output")])
+def test_a_channel_that_was_zero_is_found_again(rule):
+    weight, groups, walk = KINDS["depthwise"]
+    part = SpectralNormalised(2, groups, rule, **walk)
+    gone, back = weight.clone(), weight.clone()
+    gone[0], back[0] = 0, 5 * weight[0]
+    with seeded(0, "start"):
+        part(gone, 9)
+        for _ in range(10):
+            norms = exact_norms(part(back, 9), groups, walk)
+    assert_close(norms[0], torch.tensor(1.0).double(), rtol=0.02, atol=0)
+
+
 def test_an_edge_is_normalised_as_if_alone():
     weight, groups, walk = KINDS["depthwise"]
     stack = SpectralNormalised(2, groups, SpectralRule(init="persistent"), **walk)

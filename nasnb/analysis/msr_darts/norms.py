@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,23 +14,24 @@ from torch import Tensor
 
 from nasnb.analysis.fans import fans_of
 from nasnb.randomness import generator
-from nasnb.spectral import ConvOperator, noise_sensitivity, power_iteration, stable_rank, stacked_norms
+from nasnb.spectral import ConvOperator, noise_sensitivity, stable_rank, stacked_norms
+from nasnb.spectral.normalise import estimate
 from nasnb.supernet.layers import StackedConv
 from nasnb.supernet.network import Network
 
 
 @torch.no_grad()
-def rescaled_norms(net: Network, *, seed: int = 0) -> pd.DataFrame:
+def rescaled_norms(net: Network, *, seed: int = 0, **changes: str) -> pd.DataFrame:
     """The true spectral norm of every normalised convolution, after rescaling by a fresh estimate as its rule makes it.
 
     Columns: block, op, conv (1x1, 3x3, 5x5), edge, norm: 1 if the estimate were exact, more where it was too low.
-    The network must have seen an image. Raises ValueError for one without normalised convolutions.
+    `changes` are to the rule, such as `pointwise="pixel"`. The network must have seen an image. Raises ValueError for one without normalised convolutions.
     """
     rows = []
     for fan in fans_of(net):
         for name, op in fan.module.ops.items():
             for at, conv in enumerate(m for m in op.modules() if isinstance(m, StackedConv) and m.reparametrise):
-                norms = _norms(conv, generator(seed, "rescaled norms", fan.block, fan.source, at))
+                norms = _norms(conv, generator(seed, "rescaled norms", fan.block, fan.source, at), **changes)
                 kernel = "x".join(map(str, conv.weight.shape[2:]))
                 edges = [fan.rows[edge] for edge in fan.module.members[name]]
                 rows += [(fan.block, name, kernel, row, norm) for row, norm in zip(edges, norms, strict=True)]
@@ -37,13 +40,14 @@ def rescaled_norms(net: Network, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["block", "op", "conv", "edge", "norm"])
 
 
-def _norms(conv: StackedConv, draw: torch.Generator) -> list[float]:
-    part = conv.reparametrise
+def _norms(conv: StackedConv, draw: torch.Generator, **changes: str) -> list[float]:
+    part = copy.copy(conv.reparametrise)
+    part.rule = replace(part.rule, **changes)
     operator, rule = part.operator(conv.weight.detach().double()), part.rule
     if rule.method == "exact":
         return [rule.target] * part.edges
     exact = stacked_norms(operator, part.edges)
-    found = power_iteration(operator, iterations=rule.iterations, start=rule.start, generator=draw, edges=part.edges)
+    found = estimate(operator, part, edges=part.edges, generator=draw)
     return (exact / (found.sigma / rule.target + rule.eps)).tolist()
 
 
