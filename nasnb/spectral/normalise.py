@@ -47,6 +47,12 @@ class SpectralRule:
         if self.iterations < 1 or self.target <= 0:
             raise ValueError(f"iterations={self.iterations}, target={self.target}: both must be positive")
 
+    def keeps(self, matrix: bool) -> bool:
+        """Whether a step begins with the vectors of the one before; `matrix`: of a 1x1 kernel."""
+        if self.method == "exact":
+            return not matrix
+        return self.init == "persistent" or (self.init == "code" and matrix)
+
 
 PUBLISHED_CODE = SpectralRule(init="code", start="output", eps=1e-5)
 
@@ -87,7 +93,7 @@ class SpectralNormalised(nn.Module):
         return _rescaled([self], [weight])[0]
 
     def operator(self, weight: Kernels) -> ConvOperator:
-        """What is measured: of 1x1 kernels, whose norm is the same on every map, one row of pixels that stands for it."""
+        """What is measured: of 1x1 kernels, whose norm is the same on every map, a row of pixels for the map."""
         operator = ConvOperator(weight, self.image_size, groups=self.groups, **self.walk)
         if operator.is_matrix:
             channels = max(weight.shape[1], len(weight) // self.groups)
@@ -155,12 +161,12 @@ def _vectors(parts: list[SpectralNormalised], operator: ConvOperator, edges: int
         kept = torch.cat([part.left for part in parts], 1), torch.cat([part.right for part in parts], 1)
         if not parts[0].training:
             return kept
-        kept = tuple(restarted(vectors, operator.groups) for vectors in kept)
+    warm = parts[0].rule.keeps(operator.is_matrix)
+    kept = tuple(restarted(vectors, operator.groups) for vectors in kept) if kept and warm else None
     if parts[0].rule.method == "exact":
         left, right = _exact(operator, kept, parts[0].rule.iterations)
     else:
-        warm = parts[0].rule.init == "persistent" or (parts[0].rule.init == "code" and operator.is_matrix)
-        left, right = estimate(operator, parts[0], kept if warm else None, edges=edges)[1:]
+        left, right = estimate(operator, parts[0], kept, edges=edges)[1:]
     share = [part.groups / operator.groups for part in parts]
     pieces = (x.split([round(x.shape[1] * each) for each in share], 1) for x in (left, right))
     for part, *vectors in zip(parts, *pieces, strict=True):
@@ -207,7 +213,7 @@ def _map_start(
 
 
 def restarted(vectors: Maps, blocks: int) -> Maps:
-    """Kept vectors, one per block; those of kernels that were zeros are zeros themselves, and would stay so for ever."""
+    """Kept vectors, one per block; those of kernels that were zeros are zeros, and would stay so for ever."""
     fresh = torch.randn_like(vectors[:, : vectors.shape[1] // blocks]).repeat(1, blocks, 1, 1)
     dead = per_block(vectors.square(), blocks).eq(0).repeat_interleave(vectors.shape[1] // blocks)
     return torch.where(dead[:, None, None], unit(fresh, blocks), vectors)

@@ -338,7 +338,9 @@ def test_one_pixel_is_a_lower_start():
     assert found["pixel"].std() > 3 * found["map"].std()
 
 
-@pytest.mark.parametrize("rule", [EXACT, SpectralRule(init="persistent"), SpectralRule(init="persistent", start="output")])
+@pytest.mark.parametrize(
+    "rule", [EXACT, SpectralRule(init="persistent"), SpectralRule(init="persistent", start="output")]
+)
 def test_a_channel_that_was_zero_is_found_again(rule):
     weight, groups, walk = KINDS["depthwise"]
     part = SpectralNormalised(2, groups, rule, **walk)

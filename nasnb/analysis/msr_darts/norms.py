@@ -25,7 +25,8 @@ def rescaled_norms(net: Network, *, seed: int = 0, **changes: str) -> pd.DataFra
     """The true spectral norm of every normalised convolution, after rescaling by a fresh estimate as its rule makes it.
 
     Columns: block, op, conv (1x1, 3x3, 5x5), edge, norm: 1 if the estimate were exact, more where it was too low.
-    `changes` are to the rule, such as `pointwise="pixel"`. The network must have seen an image. Raises ValueError for one without normalised convolutions.
+    `changes` are to the rule, such as `pointwise="pixel"`. The network must have seen an image. Raises ValueError for
+    one without normalised convolutions.
     """
     rows = []
     for fan in fans_of(net):

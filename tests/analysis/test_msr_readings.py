@@ -1,0 +1,76 @@
+"""MSR-DARTS without training, and several searches read at once."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasnb.analysis.msr_darts.readings import (
+    changed_picks,
+    moves_of,
+    ops_apart,
+    published_sizes,
+    shape_table,
+    within_edges,
+)
+from nasnb.analysis.msr_darts.untrained import (
+    norms_under_batchnorm,
+    published_shape,
+    sensitivity_to_white_noise,
+    untrained_supernets,
+)
+from nasnb.published import GENOTYPES
+
+
+@pytest.mark.slow
+def test_batchnorm_undoes_the_norms():
+    table = norms_under_batchnorm()
+    assert table.loss[0] < 1e-12 and table.gradient[0] < 1e-9
+    assert 1e-4 < table.gradient[1] < 0.5  # with its usual eps BatchNorm lets a little through
+
+
+@pytest.mark.slow
+def test_untrained_supernets_choose_by_their_draw():
+    table = untrained_supernets([0], channels=8, cells=3, image_size=16)
+    assert 0.2 < table["rank"][0] < 0.4 and table.one_hot.between(0, 1).all()
+    assert table["the code's sizes"][0] == 4 and table["true sizes"][0] < 4
+
+
+def test_white_noise_does_not_see_the_rank():
+    table = sensitivity_to_white_noise(8, image_size=16)
+    assert table.kernel_rank.iloc[0] == pytest.approx(1) and table.kernel_rank.iloc[-1] == pytest.approx(8)
+    assert table.per_pixel.to_numpy() == pytest.approx(np.full(5, 8), rel=0.03)
+
+
+def test_what_the_published_cell_is_like():
+    assert published_shape() == pytest.approx({"normal": 100 / 180, "reduce": 1 / 180})
+    cell = GENOTYPES["MSRDARTS"]
+    assert changed_picks(cell, cell) == 0 and changed_picks(cell, GENOTYPES["DARTS_V2"]) > 0.5
+    shapes = shape_table({"published": [cell]}).set_index(["measure", "group"]).value
+    assert shapes["depth", "normal"] == 4 and shapes["width", "normal"] == 2.5 and shapes["width", "reduce"] == 4
+
+
+@pytest.mark.slow
+def test_sizes_of_the_published_cell():
+    sizes = published_sizes()
+    assert [round(1e6 * p) for p, _ in sizes.values()] == [1628830, 4007710, 5671744]
+    assert sizes["Table 3", "MSR-DARTS (CIFAR-10)"][1] == pytest.approx(622.89, abs=0.005)
+
+
+def test_operations_are_compared_within_cells():
+    """Two cells of very different rank; in each, one operation lies one spread below the other."""
+    rows = [(0, block, op, base + high) for block, base in ((0, 4.0), (1, 400.0)) for op, high in (("a", 0), ("b", 1))]
+    table = pd.DataFrame(rows, columns=["seed", "block", "op", "rank"])
+    assert ops_apart(table) == pytest.approx([2**0.5])
+    steps = pd.concat(
+        table.assign(epoch=e, group="normal", edge=0, source=0, rank=table["rank"] * (1 + e)) for e in (0, 1)
+    )
+    assert (moves_of(steps).moved == 1).all()
+
+
+def test_correlation_within_edges_is_one_per_search():
+    ranks = [1.0, 2, 3, 4]
+    rows = [
+        (s, 0, e, op, r, r if s else -r) for s in (0, 1) for e in (0, 1) for op, r in zip("abcd", ranks, strict=True)
+    ]
+    found = within_edges(pd.DataFrame(rows, columns=["seed", "block", "edge", "op", "kernel_rank", "per_pixel"]))
+    assert found.correlation.tolist() == pytest.approx([-1, 1]) and found.quietest.tolist() == [0, 1]
