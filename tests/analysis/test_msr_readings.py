@@ -8,7 +8,7 @@ from nasnb.analysis.msr_darts.readings import (
     changed_picks,
     moves_of,
     ops_apart,
-    published_sizes,
+    sizes_in_tables,
     shape_table,
     within_edges,
 )
@@ -51,7 +51,7 @@ def test_what_the_published_cell_is_like():
 
 @pytest.mark.slow
 def test_sizes_of_the_published_cell():
-    sizes = published_sizes()
+    sizes = sizes_in_tables()
     assert [round(1e6 * p) for p, _ in sizes.values()] == [1628830, 4007710, 5671744]
     assert sizes["Table 3", "MSR-DARTS (CIFAR-10)"][1] == pytest.approx(622.89, abs=0.005)
 

@@ -88,7 +88,7 @@ def shape_table(cells: Mapping[str, Sequence[Genotype]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cell", "measure", "group", "value"])
 
 
-def published_sizes() -> dict[tuple[str, str], tuple[float, float]]:
+def sizes_in_tables() -> dict[tuple[str, str], tuple[float, float]]:
     """Of the published cell as networks of Tables 1 to 3, {(table, row): (million parameters, million multiply-adds)}.
 
     Multiply-adds are those of convolutions and linear layers.
