@@ -17,7 +17,7 @@ from nasnb.search.selection import ScoreRule, logit, magnitude, softmax_weights
 from nasnb.search.state import SearchState
 from nasnb.search.steps import Step, bilevel, one_level, weights_only
 from nasnb.spaces import SPACES, Space, msr_space, space
-from nasnb.spaces.stacnas import STACNAS_GROUPS, Groups, stage_two, winners, with_pool_norm
+from nasnb.spaces.stacnas import Groups, groups_of, stage_two, winners, with_pool_norm
 from nasnb.spectral import PUBLISHED_CODE
 from nasnb.supernet.partial_channels import FullMix, PartialMix, full_mix, partial_channels
 from nasnb.supernet.relaxation import Rule, edge_normalised, max_w, plain_sum, softmax, uniform
@@ -56,8 +56,13 @@ class Method:
         return state.method.space.discretise(self.score(state))
 
     def on(self, name: str) -> Method:
-        """The method in another space: `METHODS["darts-pt"].on("s2")`. Raises ValueError for an unknown name."""
+        """The method in another space: `METHODS["darts-pt"].on("s2")`. Raises ValueError for an unknown name.
+
+        And for a space without groups of operations, of a method that has a second stage.
+        """
         moved = replace(self, name=f"{self.name}-{name}", space=space(name), final=None)
+        if self.then is not None:
+            groups_of(moved.space)  # the second stage would refuse, after the first
         if name != "bench201":
             return moved
         config = replace(self.config, epochs=100, cells=5)  # DARTS-PT, its code; cells per stage
@@ -75,8 +80,11 @@ class Method:
         return replace(config, channels=min(self.config.channels, k * config.channels))
 
 
-def best_groups(*, groups: Groups = STACNAS_GROUPS, singleton: str = "single") -> Then:
-    """StacNAS, algorithm 1: on every edge the members of the group whose representative won, and none."""
+def best_groups(*, groups: Groups | None = None, singleton: str = "single") -> Then:
+    """StacNAS, algorithm 1: on every edge the members of the group whose representative won, and none.
+
+    `groups` are those of the method's space unless given.
+    """
 
     def then(method: Method, scores: dict[str, Any]) -> Method:
         won = winners(method.space.choices, scores)

@@ -47,6 +47,7 @@ class CellSpace:
     before_forward: Callable[[Network], None] | None = None  # of the supernet
     # the ImageNet auxiliary head with its second BatchNorm, which DARTS leaves out and sharpDARTS' code does not
     auxiliary_norm: bool = False
+    families: tuple[tuple[str, ...], ...] = ()  # groups of similar operations, whose first members stand here (StacNAS)
 
     def __post_init__(self) -> None:
         for group, rows in self.candidates.items():

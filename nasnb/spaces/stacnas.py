@@ -36,7 +36,18 @@ def stage_one(name: str, groups: Groups = STACNAS_GROUPS, *, representatives: Se
     for op, group in zip(chosen, groups, strict=True):
         if op not in group:
             raise ValueError(f"{op!r} cannot represent the group {', '.join(group)}")
-    return CellSpace(name, every_edge((*chosen, "none")), DARTS_OPS)
+    return CellSpace(name, every_edge((*chosen, "none")), DARTS_OPS, families=tuple(map(tuple, groups)))
+
+
+def groups_of(space: CellSpace) -> Groups:
+    """The groups whose representatives compete in a space. Raises ValueError for a space that has none."""
+    families = getattr(space, "families", ())
+    if not families:
+        raise ValueError(
+            f"space {space.name!r} has no groups of similar operations for a second stage; take stacnas, stacnas-v1 or "
+            "stacnas-v2, or name them: best_groups(groups=...)"
+        )
+    return families
 
 
 def ungrouped(name: str, groups: Groups) -> CellSpace:
@@ -55,16 +66,17 @@ def winners(choices: Choices, scores: Mapping[str, Tensor]) -> dict[str, tuple[s
 
 
 def stage_two(
-    space: CellSpace, won: Mapping[str, Sequence[str]], *, groups: Groups = STACNAS_GROUPS, singleton: str = "single"
+    space: CellSpace, won: Mapping[str, Sequence[str]], *, groups: Groups | None = None, singleton: str = "single"
 ) -> CellSpace:
     """The members of every edge's winning group, and none (algorithm 1). `won` names a member of that group per edge.
 
+    `groups` are those of the space unless given.
     Softmaxes of different length favour edges with few candidates when edges are ranked. The published code lists a
     group's only member twice against that: `singleton="duplicate"`.
     """
     if singleton not in ("single", "duplicate"):
         raise ValueError(f"singleton={singleton!r}: choose 'single' (the paper) or 'duplicate' (its code)")
-    members = {op: tuple(group) for group in groups for op in group}
+    members = {op: tuple(group) for group in groups or groups_of(space) for op in group}
     candidates = {}
     for cell, ops in won.items():
         for edge, op in enumerate(ops):
@@ -73,7 +85,7 @@ def stage_two(
         rows = [members[op] for op in ops]
         doubled = [(row[0], f"{row[0]}#2") if len(row) == 1 and singleton == "duplicate" else row for row in rows]
         candidates[cell] = tuple((*row, "none") for row in doubled)
-    return replace(space, name=f"{space.name}-stage-two", candidates=candidates)
+    return replace(space, name=f"{space.name}-stage-two", candidates=candidates, families=())
 
 
 def with_pool_norm(space: CellSpace) -> CellSpace:

@@ -7,10 +7,21 @@ import torch
 from supernets import batches_of, tiny_supernet
 from torch.testing import assert_close
 
+from nasnb.analysis.stacnas.confusion import is_bracketed, matches_by_seed
 from nasnb.analysis.stacnas.correlation import operator_correlation, operator_groups
-from nasnb.analysis.stacnas.families import contrast, correlation_views, published_correlation, similarity_tree
-from nasnb.analysis.stacnas.standalone import FirstEdge, with_first_edge
+from nasnb.analysis.stacnas.families import (
+    contrast,
+    correlation_views,
+    families_over_training,
+    of_families,
+    published_correlation,
+    similarity_tree,
+)
+from nasnb.analysis.stacnas.multicollinearity import share_by_count, toy_table
+from nasnb.analysis.stacnas.standalone import FirstEdge, by_search, published_worth, with_first_edge
 from nasnb.architecture import Genotype
+from nasnb.data import load
+from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.randomness import seeded
 from nasnb.spaces import SPACES
@@ -93,3 +104,41 @@ def test_first_edge_computes_what_a_network_of_the_changed_genotype_computes_in_
         found, expected = (n.features(n.stem(images), n.route(None), stop=1)[1] for n in (net, whole))
         assert net(images).shape == (2, 3)
     assert_close(found, expected)
+
+
+def test_what_counting_alone_makes_of_a_share():
+    assert share_by_count(np.array([0.5, 0.0, 1.0])).tolist() == pytest.approx([1 / 3, 0, 1])
+    assert share_by_count(0.5, copies=3) == pytest.approx(0.25)
+
+
+def test_copies_share_what_one_would_get():
+    table = toy_table(steps=200).pivot(index="candidates", columns="weight of", values="weight")
+    assert table.strongest["1 convolution"] > table.pool["1 convolution"]
+    assert table.strongest["3 convolutions"] == pytest.approx(table.together["3 convolutions"] / 3)
+
+
+def test_a_depth_is_matched_only_between_depths():
+    confusions = {8: [1.0, 2.0], 20: [3.0, 4.0]}
+    assert matches_by_seed(confusions, [1.2, 5.0]) == [8, None]
+    assert is_bracketed({8: 1.0, 20: 3.0}, 3.0) and not is_bracketed({8: 1.0, 20: 3.0}, 0.5)
+
+
+def test_one_correlation_per_search():
+    rows = [(s, a, r) for s, sign in ((0, 1), (1, -1)) for a, r in ((0.1, sign), (0.2, 2 * sign), (0.3, 3 * sign))]
+    assert by_search(pd.DataFrame(rows, columns=["seed", "alpha", "relative"])) == pytest.approx([1, -1])
+    assert len(published_worth("StacNAS")) == 4 and len(published_worth("DARTS")) == 7
+
+
+def test_families_by_hand():
+    table = matrix([[1, 0.5, 0.1], [0.5, 1, 0.3], [0.1, 0.3, 1]])
+    assert of_families(table, [("a", "b"), ("c",)]) == {"a": 0.5}
+
+
+@pytest.mark.slow
+def test_families_are_followed_from_before_the_training():
+    data = load("fashion-sample").resized(8)
+    method = METHODS["darts-1st"]
+    config = method.at("smoke", epochs=1, train_images=64, batch_size=16)
+    images = data.test.images[:16].float()
+    table = families_over_training(method, data, config, lambda: batches_of(images), groups=STACNAS_GROUPS)
+    assert table.step.unique().tolist() == [0, 2] and table.family.nunique() == 3

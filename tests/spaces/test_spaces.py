@@ -10,6 +10,7 @@ from torch import nn
 
 import nasnb
 from nasnb.architecture import SHORT_NAMES, Genotype, Pick
+from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.spaces import SPACES, CellSpace, every_edge, msr_space, space
 from nasnb.spaces.sharp import DARTS_SSC, SHARP_CODE, SHARP_PAPER, SHARPER, sharp_ops, sharp_space
@@ -312,6 +313,15 @@ def test_msr_supernet_survives_copies_and_its_counts():
 
 
 # --- StacNAS ------------------------------------------------------------------------------------------------------
+
+
+def test_groups_belong_to_the_space():
+    won = {g: ["sep_conv_3x3"] * 14 for g in ("normal", "reduce")}
+    ops = stage_two(SPACES["stacnas-v1"], won).choices.groups["normal"][0].ops
+    assert ops == ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "none")
+    assert METHODS["stacnas"].on("stacnas-v1").space.families == V1_GROUPS
+    with pytest.raises(ValueError, match=r"space 's2' has no groups of similar operations.*take stacnas, stacnas-v1"):
+        METHODS["stacnas"].on("s2")
 
 
 def test_second_stage_holds_the_members_of_the_winning_groups():

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.data import Augment, Data, Split, batches
 from nasnb.limits import decisive
+from nasnb.runs.result import Result
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -131,6 +132,16 @@ def fresh_batches(
         epoch += 1
 
 
+def confusion_of_run(
+    result: Result, data: Data, pool: Split, *, seed: int, batch_size: int, m: int, iterations: int
+) -> Confusion:
+    """Of a finished search or training where it ended, on fresh batches of `pool`, one for all that are compared."""
+    state = result.state()
+    loss = (lambda *batch: state.loss(batch, state.weights())) if result.genotypes else None
+    drawn = fresh_batches(data, split=pool, batch_size=batch_size, seed=seed)
+    return confusion_of(state.net, drawn, loss=loss, m=m, iterations=iterations)
+
+
 def matching_depth(confusions: Mapping[int, float], reference: float, *, rule: str = "difference") -> int:
     """The number of cells whose confusion is nearest to that of the final network; the smaller wins ties.
 
@@ -142,6 +153,20 @@ def matching_depth(confusions: Mapping[int, float], reference: float, *, rule: s
     for depth, value in [*confusions.items(), ("the final network", reference)]:
         decisive(value, f"the confusion of {depth} cells" if depth in confusions else f"the confusion of {depth}")
     return min(sorted(confusions), key=lambda depth: round(rules[rule](confusions[depth]), 12))
+
+
+def is_bracketed(confusions: Mapping[int, float], reference: float) -> bool:
+    """Whether the final network's confusion lies between those of the depths tried; else the nearest says little."""
+    return min(confusions.values()) <= reference <= max(confusions.values())
+
+
+def matches_by_seed(confusions: Mapping[int, Sequence[float]], references: Sequence[float]) -> list[int | None]:
+    """The matching depth of every seed, its supernets against its own final network; None where it is not bracketed."""
+    found = []
+    for at, reference in enumerate(references):
+        mine = {depth: values[at] for depth, values in confusions.items()}
+        found.append(matching_depth(mine, reference) if is_bracketed(mine, reference) else None)
+    return found
 
 
 def _log(x: float) -> float:

@@ -14,8 +14,12 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from nasnb.analysis.fans import places
-from nasnb.analysis.stacnas.correlation import mean_correlation, operator_correlations
+from nasnb.analysis.stacnas.correlation import mean_correlation, operator_correlation, operator_correlations
+from nasnb.config import SearchConfig
+from nasnb.data import Data
 from nasnb.published.numbers import published
+from nasnb.runs.result import Result
+from nasnb.search import begin, search
 from nasnb.search.state import Batch
 from nasnb.supernet.network import Network, Weights
 
@@ -71,3 +75,46 @@ def correlation_views(
         views[f"first edge, {name}"] = found[min(found)]
         views[f"all edges, {name}"] = mean_correlation(found)
     return {name: view.loc[list(ops), list(ops)] for name, view in views.items()}
+
+
+def views_of(
+    result: Result, data: Data, batches: Callable[[str], Iterable[Batch]], *, ops: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """`correlation_views` of a search on training images, and the first edge on test images and before its training.
+
+    `batches` takes "train" or "test".
+    """
+    state = result.state()
+    fresh = begin(state.method, data, state.config)
+    views = correlation_views(state.net, lambda: batches("train"), state.weights(), ops=ops)
+    how = {"at": places(state.net)[:1], "ops": ops}
+    test = operator_correlation(state.net, batches("test"), state.weights(), **how)
+    untrained = operator_correlation(fresh.net, batches("train"), fresh.weights(), statistics="batch", **how)
+    views |= {"test images": test.loc[ops, ops], "untrained": untrained.loc[ops, ops]}
+    return {name: view.to_numpy() for name, view in views.items()}
+
+
+def of_families(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> dict[str, float]:
+    """{first member: correlation of the two members of a group}, of groups of two."""
+    return {group[0]: float(correlation.loc[group[0], group[1]]) for group in groups if len(group) == 2}
+
+
+def families_over_training(
+    method, data: Data, config: SearchConfig, batches: Callable[[], Iterable[Batch]], *, groups: Sequence[Sequence[str]]
+) -> pd.DataFrame:
+    """Correlation by family on the first edge, before training (step 0) and after every epoch.
+
+    Columns: step, family, correlation. With batch statistics throughout, so that the untrained network is read as the trained one.
+    """
+    state = begin(method, data, config)
+    ops, rows = [op for group in groups if len(group) == 2 for op in group], []
+
+    def note(step: int) -> None:
+        how = {"at": places(state.net)[:1], "ops": ops, "statistics": "batch"}
+        found = of_families(operator_correlation(state.net, batches(), state.weights(), **how), groups)
+        rows.extend((step, family, value) for family, value in found.items())
+
+    note(0)
+    for epoch, _ in enumerate(search(method, data, config, state=state), 1):
+        note(epoch * (len(state.train) // config.batch_size))
+    return pd.DataFrame(rows, columns=["step", "family", "correlation"])

@@ -87,3 +87,47 @@ def toy_search(
         beta = beta - lr * weights * (slope - weights @ slope)
         history.append(softmax(beta))
     return np.stack(history)
+
+
+def share_by_count(alone: np.ndarray, copies: int = 2) -> np.ndarray:
+    """Share of the pool against `copies` equal convolutions by their number alone, from its share against one.
+
+    Odds count candidates: p : (1 - p) becomes p : copies (1 - p), as in a softmax; one half becomes one third.
+    """
+    alone = np.asarray(alone, dtype=float)
+    return alone / (alone + copies * (1 - alone))
+
+
+def contest_table(contests: Mapping[str, Sequence], spaces: Mapping[str, CellSpace]) -> pd.DataFrame:
+    """Max pooling against convolutions at the end of searches, {space: results}, means over the normal cell's edges.
+
+    Columns: candidates, seed, pool, strongest (the largest single convolution), together (all convolutions), pool_share
+    (of the chosen operations), flipped (edges where convolutions together outweigh the pool and none does alone).
+    """
+    rows = []
+    for name, results in contests.items():
+        ops = spaces[name].choices.groups["normal"][0].ops
+        for result in results:
+            weights = result.weights["normal"][-1]
+            convs, pool = weights[:, ["sep" in op for op in ops]], weights[:, ops.index("max_pool_3x3")]
+            together, strongest = convs.sum(1), convs.max(1)
+            flips, picked = (together > pool) & (strongest < pool), result.genotype.ops("normal")
+            values = pool.mean(), strongest.mean(), together.mean(), picked.count("max_pool_3x3") / len(picked)
+            rows.append((name, result.record["seed"], *values, flips.mean()))
+    columns = ["candidates", "seed", "pool", "strongest", "together", "pool_share", "flipped"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def toy_table(*, seed: int = 0, copies: Sequence[int] = (1, 2, 3), steps: int = 2000) -> pd.DataFrame:
+    """`toy_search` for a pool with 0.45 and a convolution with 0.55 of the target, the latter several times.
+
+    Columns: candidates, weight of (pool, strongest, together), weight.
+    """
+    draw = np.random.default_rng(seed)
+    features = np.linalg.qr(draw.standard_normal((200, 2)))[0].T * np.sqrt(200)
+    rows = []
+    for times in copies:
+        pool, *convs = toy_search(features, np.array([0.45, 0.55]) @ features, copies={1: times}, steps=steps)[-1]
+        name = f"{times} convolution{'s' if times > 1 else ''}"
+        rows += [(name, "pool", pool), (name, "strongest", max(convs)), (name, "together", sum(convs))]
+    return pd.DataFrame(rows, columns=["candidates", "weight of", "weight"])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from nasnb.architecture import N_INPUTS, Genotype
+from nasnb.published.numbers import published
+from nasnb.runs.result import Result
 from nasnb.spaces import CellSpace
 from nasnb.supernet.network import Network
 
@@ -42,3 +48,35 @@ class FirstEdge:
         net = self.space.network(genotype, **size)
         net.blocks[0] = self.space.network(with_first_edge(genotype, self.op), **size).blocks[0]
         return net
+
+
+def worth_table(
+    name: str, results: Sequence[Result], train: Callable[[Genotype, Any, int], Result], **how: Any
+) -> pd.DataFrame:
+    """Figure 5 for several searches: alpha of every operation on the first edge, accuracy of the network that has it.
+
+    `train(genotype, space, at)` trains a network for the search at this place; `how` gives the final `space`, `ops` as
+    {operation: column of alpha} and the `epoch` whose alpha counts. Columns: method, seed, op, alpha, accuracy, and
+    relative, the accuracy less its mean over the operations of the search.
+    """
+    rows = []
+    for op, column in how["ops"].items():
+        for at, result in enumerate(results):
+            same = with_first_edge(result.genotype, op) == result.genotype  # trained already
+            run = train(result.genotype, how["space"] if same else FirstEdge(how["space"], op), at)
+            alpha = result.weights["normal"][how["epoch"], 0, column]
+            rows.append((name, result.record["seed"], op, alpha, run.history.valid_accuracy.iloc[-1]))
+    table = pd.DataFrame(rows, columns=["method", "seed", "op", "alpha", "accuracy"])
+    return table.assign(relative=table.accuracy - table.groupby("seed").accuracy.transform("mean"))
+
+
+def by_search(worth: pd.DataFrame) -> np.ndarray:
+    """(searches,): the correlation of alpha and accuracy within each search; its operations are not a sample."""
+    return worth.groupby("seed")[["alpha", "relative"]].corr().iloc[0::2, 1].to_numpy()
+
+
+def published_worth(name: str) -> pd.DataFrame:
+    """The published points of one method in figure 5: op, accuracy_percent, alpha."""
+    rows = published(paper="StacNAS", table="Figure 5")
+    rows = rows[rows["row"].str.startswith(f"{name}: ")].assign(op=lambda t: t["row"].str.split(": ").str[1])
+    return rows.pivot(index="op", columns="metric", values="value").reset_index()
