@@ -8,8 +8,8 @@ from nasnb.analysis.msr_darts.readings import (
     changed_picks,
     moves_of,
     ops_apart,
-    sizes_in_tables,
     shape_table,
+    sizes_in_tables,
     within_edges,
 )
 from nasnb.analysis.msr_darts.untrained import (

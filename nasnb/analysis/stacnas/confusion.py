@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.data import Augment, Data, Split, batches
 from nasnb.limits import decisive
-from nasnb.runs.result import Result
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -133,7 +133,7 @@ def fresh_batches(
 
 
 def confusion_of_run(
-    result: Result, data: Data, pool: Split, *, seed: int, batch_size: int, m: int, iterations: int
+    result: Any, data: Data, pool: Split, *, seed: int, batch_size: int, m: int, iterations: int
 ) -> Confusion:
     """Of a finished search or training where it ended, on fresh batches of `pool`, one for all that are compared."""
     state = result.state()

@@ -6,7 +6,7 @@ StacNAS, section 2.4.2, figure 1 and Table 6. Matrices are data frames with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from nasnb.analysis.stacnas.correlation import mean_correlation, operator_correl
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.published.numbers import published
-from nasnb.runs.result import Result
 from nasnb.search import begin, search
 from nasnb.search.state import Batch
 from nasnb.supernet.network import Network, Weights
@@ -78,7 +77,7 @@ def correlation_views(
 
 
 def views_of(
-    result: Result, data: Data, batches: Callable[[str], Iterable[Batch]], *, ops: Sequence[str]
+    result: Any, data: Data, batches: Callable[[str], Iterable[Batch]], *, ops: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """`correlation_views` of a search on training images, and the first edge on test images and before its training.
 
@@ -104,7 +103,8 @@ def families_over_training(
 ) -> pd.DataFrame:
     """Correlation by family on the first edge, before training (step 0) and after every epoch.
 
-    Columns: step, family, correlation. With batch statistics throughout, so that the untrained network is read as the trained one.
+    Columns: step, family, correlation. With batch statistics throughout, so that the untrained network is read as the
+    trained one.
     """
     state = begin(method, data, config)
     ops, rows = [op for group in groups if len(group) == 2 for op in group], []

@@ -11,7 +11,6 @@ import pandas as pd
 
 from nasnb.architecture import N_INPUTS, Genotype
 from nasnb.published.numbers import published
-from nasnb.runs.result import Result
 from nasnb.spaces import CellSpace
 from nasnb.supernet.network import Network
 
@@ -51,7 +50,7 @@ class FirstEdge:
 
 
 def worth_table(
-    name: str, results: Sequence[Result], train: Callable[[Genotype, Any, int], Result], **how: Any
+    name: str, results: Sequence[Any], train: Callable[[Genotype, Any, int], Any], **how: Any
 ) -> pd.DataFrame:
     """Figure 5 for several searches: alpha of every operation on the first edge, accuracy of the network that has it.
 
