@@ -156,8 +156,11 @@ def matching_depth(confusions: Mapping[int, float], reference: float, *, rule: s
 
 
 def is_bracketed(confusions: Mapping[int, float], reference: float) -> bool:
-    """Whether the final network's confusion lies between those of the depths tried; else the nearest says little."""
-    return min(confusions.values()) <= reference <= max(confusions.values())
+    """Whether the final network's confusion lies between those of the depths tried; else the nearest says little.
+
+    Where no two batches disagree, at 0, there is nothing to match.
+    """
+    return reference > 0 and min(confusions.values()) <= reference <= max(confusions.values())
 
 
 def matches_by_seed(confusions: Mapping[int, Sequence[float]], references: Sequence[float]) -> list[int | None]:
