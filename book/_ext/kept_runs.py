@@ -1,6 +1,7 @@
 """The page on what was run, drawn up while the book is rendered, from the records beside the kept results.
 
-`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{not-run}` what nobody has.
+`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{not-run}` what nobody has,
+`{sweeps}` the sweep files.
 """
 
 import html
@@ -15,9 +16,11 @@ from nasnb.plots.style import figure_html
 from nasnb.runs.files import read_json
 from nasnb.runs.kept import kept
 from nasnb.workflow.arms import arms
+from nasnb.workflow.sweep_file import read_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
+SWEEPS = ROOT / "notebooks" / "sweeps"
 
 
 def figure(name: str) -> str:
@@ -60,6 +63,20 @@ def not_run() -> str:
     return f"<p>{len(left)} arms:</p><pre>{html.escape(command)}</pre>"
 
 
+def sweeps() -> str:
+    """A line per sweep file: what it is for, how many rows at which scale, the command that runs them."""
+    lines = []
+    for path in sorted(SWEEPS.glob("*.yaml")):
+        sweep = read_sweep(path, notebooks=SWEEPS.parent)
+        about = " ".join(line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#"))
+        presets = sorted({row.values.get("preset", "laptop") for row in sweep.rows})
+        lines.append(
+            {"command": f"nasnb sweep {path.stem}", "rows": len(sweep.rows), "scale": ", ".join(presets), "what": about}
+        )
+    with pd.option_context("display.max_colwidth", None):
+        return pd.DataFrame(lines).to_html(index=False, classes="sortable", border=0)
+
+
 class Drawn(Directive):
     """What `make` returns for the directive's argument, as HTML. The page is drawn again when a kept result changes."""
 
@@ -74,6 +91,6 @@ class Drawn(Directive):
 
 
 def setup(app):
-    for name, make in (("kept-figure", figure), ("kept-runs", runs), ("not-run", not_run)):
+    for name, make in (("kept-figure", figure), ("kept-runs", runs), ("not-run", not_run), ("sweeps", sweeps)):
         app.add_directive(name, type("Drawn", (Drawn,), {"make": staticmethod(make)}))
     return {"parallel_read_safe": True}

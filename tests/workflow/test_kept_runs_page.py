@@ -27,3 +27,10 @@ def test_figures_that_are_not_there_yet_and_arms_that_nobody_has_run(page, monke
     monkeypatch.setattr(page, "FIGURES", tmp_path)
     assert "<code>nas-bench-201/nothing</code> has not been made yet" in page.figure("nas-bench-201/nothing")
     assert "--plan phase-2500-0.0003," in page.not_run() and "darts-2nd" in page.not_run()
+
+
+def test_every_sweep_is_listed_with_its_command(page):
+    found = page.sweeps()
+    for path in ROOT.glob("notebooks/sweeps/*.yaml"):
+        assert f"nasnb sweep {path.stem}<" in found
+    assert "Estimated at 4 hours on two cores." in found
