@@ -57,6 +57,11 @@ def mean_sd(values: Iterable[float], unit: str = "") -> str:
     return f"{array.mean():.2f} ± {array.std(ddof=1):.2f}{unit} (n = {len(array)})"
 
 
+def glue_means(**groups: Iterable[float]) -> None:
+    """`glue`, with the mean and sd of each group in words."""
+    glue(**{name: mean_sd(values) for name, values in groups.items()})
+
+
 def against_published(paper: str, measured: Sequence[tuple[str, str, str, str]], *, setting: str) -> Table:
     """Published and measured numbers side by side, never mixed.
 
