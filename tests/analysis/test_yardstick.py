@@ -155,7 +155,7 @@ def test_what_statistics_explain_is_a_share_of_the_variance():
     found = one_shot.statistics_summary(table).iloc[0]
     assert found.explained == pytest.approx(75) and found.r == pytest.approx(1) and found.r_batch == pytest.approx(1)
     assert found.mean_running == 36 and found.n == 6
-    assert one_shot.in_words(one_shot.statistics_summary(table), "explained", "{:.0f} %") == "75 % (S2)"
+    assert one_shot.told_by_space(one_shot.statistics_summary(table), "explained", "{:.0f} %") == "75 % (S2)"
 
 
 # --- published cells --------------------------------------------------------------------------------------------------

@@ -132,6 +132,6 @@ def statistics_summary(table: pd.DataFrame, by: str = "space") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def in_words(summary: pd.DataFrame, column: str, form: str = "{:.2f}", *, by: str = "space") -> str:
+def told_by_space(summary: pd.DataFrame, column: str, form: str = "{:.2f}", *, by: str = "space") -> str:
     """`0.97 (S2), 1.00 (S4)`: a column of `statistics_summary` as part of a sentence."""
     return ", ".join(f"{form.format(x)} ({name})" for x, name in zip(summary[column], summary[by], strict=True))
