@@ -39,8 +39,8 @@ class _Run(NamedTuple):
         return digest({**self.identity, "config": config, "facts": facts})
 
 
-def gather(runs_dir: str | Path) -> pd.DataFrame:
-    """All finished searches and trainings of a folder over their seeds. Four kinds of lines, `what`:
+def gather(runs_dir: str | Path, *, sweep: str | None = None, preset: str | None = None) -> pd.DataFrame:
+    """All finished searches and trainings of a folder (of a `sweep`, a `preset`) over their seeds. Four kinds of lines, `what`:
 
     - "searches": the supernets' accuracy, over the seeds of a search;
     - "retrainings": test error of one architecture, over the seeds of its training: the noise of training;
@@ -49,7 +49,8 @@ def gather(runs_dir: str | Path) -> pd.DataFrame:
 
     A run that cannot be read is skipped with a warning that names it. `sd` is that of a sample, NaN for n = 1; `best` is the best of n, which flatters more the larger n.
     """
-    runs = list(each_readable(run_folders(runs_folder(runs_dir)), _finished))
+    runs = list(each_readable(run_folders(runs_folder(runs_dir), sweep=sweep), _finished))
+    runs = [run for run in runs if preset is None or run.record.get("preset") == preset]
     searches = _grouped([run for run in runs if run.record["kind"] == "search"], lambda run: run.experiment)
     trainings = _grouped([run for run in runs if run.record["kind"] == "train"], lambda run: run.experiment)
     lines = [_of_searches(group) for group in searches]

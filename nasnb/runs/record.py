@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import subprocess
 import sys
@@ -52,8 +53,13 @@ SCHEMA: Mapping[str, str] = {
     "peak_memory_bytes": "most memory held: on the graphics card, else of the process; null if unknown",
     "metrics": "the last line of history.csv: losses, accuracies in percent",
     "genotype": "the final architecture in the notation of the papers; null if the run ends in none",
+    "preset": "of the notebook that began the run; null if none said one",
     "files": "of a finished run: the checksum of each file of results beside this one",
 }
+
+
+LATER = ("preset", "files")
+PRESET = "NASNB_PRESET"  # environment variable, set by a notebook's first cell: told in records, decides nothing
 
 
 def now() -> str:
@@ -73,6 +79,7 @@ def new_record(name: str, identity: Mapping[str, Any], device: torch.device) -> 
         "seed": config.get("seed"),
         "dataset": data.get("name"),
         "checksum": data.get("checksum"),
+        "preset": os.environ.get(PRESET),
         **environment(device),
         "state": "running",
         "started": now(),
@@ -86,11 +93,11 @@ def new_record(name: str, identity: Mapping[str, Any], device: torch.device) -> 
 
 
 def is_record(value: Any) -> bool:
-    """Whether this is a record as `new_record` makes it; `files` was added later."""
+    """Whether this is a record as `new_record` makes it; what was added LATER may be missing."""
     return (
         isinstance(value, dict)
         and value.get("schema") == SCHEMA_VERSION
-        and all(entry in value for entry in SCHEMA if entry != "files")
+        and all(entry in value for entry in SCHEMA if entry not in LATER)
         and isinstance(value["metrics"], dict)
         and isinstance(value["resumed"], int)
     )

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from nasnb.config import nearest
-from nasnb.runs.files import each_readable, listing, read_json, runs_folder
+from nasnb.runs.files import each_readable, listing, read_json, read_whole, runs_folder
 from nasnb.runs.locks import is_locked
-from nasnb.runs.record import SCHEMA, SCHEMA_VERSION, is_record
+from nasnb.runs.record import LATER, SCHEMA, SCHEMA_VERSION, is_record
 from nasnb.runs.result import accuracy
 
 NUMBERS = ("seed", "epoch", "epochs", "seconds_left", "accuracy", "seconds")  # as floats: NaN where there is none
@@ -23,6 +23,7 @@ COLUMNS = (
     "kind",
     "method",
     "dataset",
+    "preset",
     "seed",
     "state",
     "epoch",
@@ -34,19 +35,30 @@ COLUMNS = (
 )
 
 
-def find_runs(runs_dir: str | Path) -> pd.DataFrame:
-    """One line per run, sorted by name. Broken and foreign folders are skipped with a warning that names them.
+def find_runs(runs_dir: str | Path, *, sweep: str | None = None) -> pd.DataFrame:
+    """One line per run, sorted by name; with `sweep` only those of its rows. Broken and foreign folders are skipped with a warning that names them.
 
     A run whose process died counts as interrupted; `seconds_left` is NaN unless it is running.
     Raises OSError if the folder itself cannot be read.
     """
-    lines = each_readable(run_folders(runs_folder(runs_dir)), _line)
+    lines = each_readable(run_folders(runs_folder(runs_dir), sweep=sweep), _line)
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
 
 
-def run_folders(runs_dir: Path) -> list[Path]:
-    """By name. Raises OSError if the folder of runs cannot be read."""
-    return [path for path in listing(runs_dir) if path.is_dir() and path.name != SWEEPS]
+def run_folders(runs_dir: Path, *, sweep: str | None = None) -> list[Path]:
+    """By name; with `sweep` only those that the notebooks of its rows tell of, computed or loaded.
+
+    Raises OSError if the folder of runs cannot be read, ValueError where no such sweep was run.
+    """
+    folders = [path for path in listing(runs_dir) if path.is_dir() and path.name != SWEEPS]
+    if sweep is None:
+        return folders
+    sweeps = {path.name: path for path in listing(runs_dir / SWEEPS) if path.is_dir()}
+    if sweep not in sweeps:
+        raise ValueError(f"no rows of a sweep {sweep!r} in {runs_dir}{nearest(sweep, sweeps)}; "
+                         f"sweeps: {', '.join(sweeps) or 'none'}")
+    told = b"".join(read_whole(copy) or b"" for copy in sorted(sweeps[sweep].glob("*/*.ipynb")))
+    return [path for path in folders if path.name.encode() in told]
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -57,7 +69,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise ValueError("it holds no record.json") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA_VERSION:
         raise ValueError(f"its record.json has not the layout {SCHEMA_VERSION} of this version")
-    missing = [entry for entry in SCHEMA if entry not in record and entry != "files"]
+    missing = [entry for entry in SCHEMA if entry not in record and entry not in LATER]
     if missing or not is_record(record):
         raise ValueError(f"its record.json lacks {', '.join(missing) or 'plain values'}")
     return record

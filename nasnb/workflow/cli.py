@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from nasnb.config import PRESETS
@@ -115,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     keeping.set_defaults(command=_keep)
     for command in (runs, gather):
         command.add_argument("--method", help="only of this method, e.g. pc-darts")
+        command.add_argument("--preset", choices=list(PRESETS), help="only what notebooks at this preset began")
+        command.add_argument("--sweep", help="only what the rows of this sweep computed or loaded")
         command.add_argument("--dataset", help="only on this data set, e.g. cifar10, at any size of images")
     for command in (runs, compare, gather):
         command.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
@@ -228,7 +231,8 @@ def _gather(arguments: argparse.Namespace) -> int:
     from nasnb.runs import gather
     from nasnb.workflow.terminal import kept_lines, telling
 
-    table = kept_lines(telling(gather, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
+    read = partial(gather, sweep=arguments.sweep, preset=arguments.preset)
+    table = kept_lines(telling(read, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset)
     if table.empty:
         print(f"no finished searches or trainings in {arguments.runs_dir}")
         return 0
@@ -262,9 +266,8 @@ def _runs(arguments: argparse.Namespace) -> int:
     from nasnb.workflow.row import failures
     from nasnb.workflow.terminal import kept_lines, runs_shown, telling
 
-    table = kept_lines(
-        telling(find_runs, arguments.runs_dir, _tell), method=arguments.method, dataset=arguments.dataset
-    )
+    found = telling(partial(find_runs, sweep=arguments.sweep), arguments.runs_dir, _tell)
+    table = kept_lines(found, method=arguments.method, dataset=arguments.dataset, preset=arguments.preset)
     failed = telling(failures, arguments.runs_dir, _tell)
     if table.empty:
         print(f"no runs in {arguments.runs_dir}")
@@ -279,15 +282,10 @@ def _runs(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from nasnb.runs import compare
-    from nasnb.workflow.terminal import shortened
+    from nasnb.workflow.terminal import differences_shown
 
     table = compare(arguments.a, arguments.b, runs_dir=arguments.runs_dir)
-    for entry, *values in table.itertuples(index=False):
-        print(entry)
-        for name, value in zip((arguments.a, arguments.b), values, strict=True):
-            print(f"    {name}: {shortened(value)}")
-    if table.empty:
-        print("nothing differs")
+    print(differences_shown(table, (arguments.a, arguments.b)))
     return 0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nasnb.config import PRESETS, nearest
+from nasnb.runs.record import PRESET
 
 PLAIN = (str, bool, int, float, list, tuple)
 
@@ -180,7 +182,10 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     """For a notebook's first cell, `check_parameters(globals())`: a value that says nothing is refused before any work.
 
     It holds for what is typed into the parameters cell in JupyterLab, and for papermill, which checks nothing.
+    The records of the runs that follow tell the preset.
     """
     for name in MEANINGS.keys() & namespace.keys():
         if isinstance(namespace[name], PLAIN):  # once the notebook has run, some names stand for what it made of them
             check_meaning(name, namespace[name])
+    if namespace.get("preset") in PRESETS:
+        os.environ[PRESET] = namespace["preset"]

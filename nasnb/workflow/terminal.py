@@ -34,12 +34,22 @@ def shortened(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]} ..."
 
 
-def kept_lines(table: pd.DataFrame, *, method: str | None, dataset: str | None) -> pd.DataFrame:
-    """The lines of a table of runs, or of results over seeds, of a method and on a data set; None keeps all.
+def differences_shown(table: pd.DataFrame, names: tuple[str, str]) -> str:
+    """What `compare` found between two runs."""
+    lines = []
+    for entry, *values in table.itertuples(index=False):
+        lines += [entry, *(f"    {name}: {shortened(value)}" for name, value in zip(names, values, strict=True))]
+    return "\n".join(lines) or "nothing differs"
+
+
+def kept_lines(
+    table: pd.DataFrame, *, method: str | None, dataset: str | None, preset: str | None = None
+) -> pd.DataFrame:
+    """The lines of a table of runs, or of results over seeds, of a method, data set, preset; None keeps all.
 
     `pc-darts` is also "pc-darts, search seed 0", and `cifar10` also "cifar10@16". Raises ValueError where none is.
     """
-    for column, wanted, ends in (("method", method, ","), ("dataset", dataset, "@")):
+    for column, wanted, ends in (("method", method, ","), ("dataset", dataset, "@"), ("preset", preset, "@")):
         if wanted is None:
             continue
         names = table[column].map(lambda name, ends=ends: str(name or "").partition(ends)[0])

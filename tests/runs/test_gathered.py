@@ -8,6 +8,7 @@ from nasnb.architecture import Genotype, Pick
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.runs import Finished, Run, Task, find_runs, gather
 from nasnb.workflow.cli import main
+from nasnb.workflow.meanings import check_parameters
 
 
 def network(op: str) -> Genotype:
@@ -115,3 +116,24 @@ def test_a_table_can_be_kept_to_one_method_and_one_data_set(searched, retrained,
         assert "no line has the method 'n'" in capsys.readouterr().err
         assert main([command, "--runs-dir", str(tmp_path), "--dataset", "cifar10"]) == 2
         assert "no line has the dataset 'cifar10'; there are: tiny" in capsys.readouterr().err
+
+
+def test_a_table_can_be_kept_to_a_sweep_and_a_preset(searched, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("NASNB_PRESET", "laptop")
+    searched(0, 50, "skip_connect")
+    monkeypatch.delenv("NASNB_PRESET")
+    check_parameters({"preset": "smoke"})
+    searched(1, 70, "skip_connect")
+    monkeypatch.delenv("NASNB_PRESET")
+    names = find_runs(tmp_path).sort_values("seed")["name"].tolist()
+    row = tmp_path / "sweeps" / "trial" / "a-0123456789"
+    row.mkdir(parents=True)
+    (row / "executed.ipynb").write_text(f'"{names[1]}: loaded, nothing computed"')
+    for chosen in (["--sweep", "trial"], ["--preset", "smoke"], ["--sweep", "trial", "--preset", "smoke"]):
+        assert main(["runs", "--runs-dir", str(tmp_path), *chosen]) == 0
+        told = capsys.readouterr().out
+        assert names[1] in told and names[0] not in told
+        assert main(["gather", "--runs-dir", str(tmp_path), *chosen]) == 0
+        assert "70.00" in (told := capsys.readouterr().out) and " 2 " not in told
+    assert main(["gather", "--runs-dir", str(tmp_path), "--sweep", "trail"]) == 2
+    assert "no rows of a sweep 'trail' in" in (told := capsys.readouterr().err) and "did you mean 'trial'?" in told
