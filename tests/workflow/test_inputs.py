@@ -1,6 +1,7 @@
 """What a sweep file, a notebook's file and a command may be: read whole, or refused with the culprit's name."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -310,3 +311,12 @@ def test_a_run_that_another_process_computes_is_waited_for(folder):
     tasks = [subprocess.Popen([*command, f"seed={seed}"]) for seed in (0, 1)]  # as two tasks of an array
     assert [task.wait(120) for task in tasks] == [0, 0]
     assert Path("computed.txt").read_text() == "x"
+
+
+def test_the_table_of_inputs_names_tests_that_exist():
+    tests = ROOT / "tests"
+    there = {
+        name for path in tests.rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+    named = set(re.findall(r"`(test_\w+)`", (tests / "INPUTS.md").read_text()))
+    assert len(named) > 40 and not named - there
