@@ -13,6 +13,7 @@ function nameControls() {
     sidebar.setAttribute("aria-label", "Book");
   }
   for (const named of document.querySelectorAll(".search-button-field, details > summary")) named.removeAttribute("aria-label");
+  for (const fold of document.querySelectorAll(".bd-sidebar-primary details > summary")) fold.setAttribute("aria-label", "its pages");
   for (const entry of document.querySelectorAll("[role=doc-biblioentry], .citation-list")) entry.removeAttribute("role");
   for (const list of document.querySelectorAll("dt.sig > dl")) {  // parameters on lines of their own, not terms
     const lines = [...list.children].map((line) => Object.assign(document.createElement("div"), { innerHTML: line.innerHTML }));

@@ -95,7 +95,9 @@ function interact() {
   }
   for (const box of document.querySelectorAll("div.sortable")) {
     const rows = [...box.querySelectorAll("tbody tr")], text = () => box.querySelector("tbody").textContent;
-    const button = box.querySelectorAll("thead button")[1], filter = box.previousElementSibling.querySelector("input");
+    const differ = (i) => new Set(rows.map((row) => row.cells[i].textContent)).size > 1;
+    const buttons = [...box.querySelectorAll("thead button")];
+    const button = buttons.find((_, i) => i > 0 && differ(i)) ?? buttons[0], filter = box.previousElementSibling.querySelector("input");
     const [before, up, down] = [text(), (button.click(), text()), (button.click(), text())];
     if (rows.length > 2 && (up === down || up.length !== before.length)) wrong.push("sorting of a table");
     filter.value = "no such words";
