@@ -181,6 +181,10 @@ class Proportion(NamedTuple):
     high: float
     n: int
 
+    def error(self) -> str:
+        """The error in words: `10.0 % [8.7, 11.4]`."""
+        return f"{100 - self.accuracy:.1f} % [{100 - self.high:.1f}, {100 - self.low:.1f}]"
+
 
 def clopper_pearson(correct: int, n: int, *, level: float = 0.95) -> Proportion:
     """The exact interval of a proportion: it holds the true one with at least the probability `level`."""

@@ -196,6 +196,12 @@ def test_kinds_of_the_last_stage_of_the_scalar_search():
     )
 
 
+def test_times_of_the_even_share_in_words():
+    table = kinds.times_even({"scalar": kinds.grid_kinds(GRID, released_weights("scalar"))})
+    assert table["kind of entry"].tolist() == list(kinds.KINDS)
+    assert table["last stage, times even"].tolist() == ["7.56", "0.05", "0.07"]
+
+
 def test_both_searches_prefer_the_same_four_pools():
     best = [set(kinds.heaviest_entries(GRID, released_weights(name))) for name in ("scalar", "max_w")]
     assert best[0] == best[1] == {f"pool {width}→{width}" for width in GRID.widths}

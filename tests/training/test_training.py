@@ -280,6 +280,7 @@ def test_clopper_pearson_of_the_paper():
         found = clopper_pearson(correct, n)
         assert found.accuracy == 100 * correct / n
         assert (found.low / 100, found.high / 100) == pytest.approx((low, high), abs=1e-9)
+    assert clopper_pearson(1800, 2000).error() == "10.0 % [8.7, 11.4]"
     assert clopper_pearson(0, 10).low == 0
     assert clopper_pearson(10, 10).high == 100
     with pytest.raises(ValueError, match="11 of 10: correct answers must lie between 0"):

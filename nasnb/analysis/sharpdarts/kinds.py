@@ -100,3 +100,13 @@ def cell_kinds(search: str) -> pd.DataFrame:
 
 def _kind(op: str) -> str:
     return op if op in ("none", "skip_connect") else ("convolution" if "conv" in op else "pool")
+
+
+def times_even(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Of tables of `grid_kinds` by search: how many times its even share each kind has, first, on average and last."""
+    rows = [
+        (search, kind, *(f"{x:.2f}" for x in (times.iloc[0], times.mean(), times.iloc[-1])))
+        for search, table in tables.items()
+        for kind, times in table.groupby("kind", sort=False).times_even
+    ]
+    return pd.DataFrame(rows, columns=["search", "kind of entry", "first stage", "mean", "last stage, times even"])
