@@ -109,6 +109,31 @@ def collapse_epochs(rows: pd.DataFrame, *, below: float = COLLAPSED) -> pd.DataF
     return pd.DataFrame([{"arm": arm, "seed": seed, "epoch": first(part)} for (arm, seed), part in keys])
 
 
+def collapse_hazard(rows: pd.DataFrame, *, below: float = COLLAPSED, per: int = 100) -> pd.DataFrame:
+    """Per arm: searches, how many collapsed, their epochs at risk, and collapses per so many epochs at risk.
+
+    A search is at risk until it collapses for good or ends, so that one that was cut short counts for what it ran.
+    `low` and `high` are the exact 95 % interval of a Poisson rate, which holds for one search and for none that fell, too.
+    """
+    ends = collapse_epochs(rows, below=below).set_index(["arm", "seed"]).epoch
+    last = rows.groupby(["arm", "seed"], sort=False).epoch.max()
+    at_risk = ends.fillna(last).groupby("arm", sort=False).sum()
+    fell = ends.notna().groupby("arm", sort=False).sum()
+    low = np.where(fell > 0, stats.chi2.ppf(0.025, np.maximum(2 * fell, 1)) / 2, 0.0)
+    high = stats.chi2.ppf(0.975, 2 * fell + 2) / 2
+    scale = per / at_risk
+    return pd.DataFrame(
+        {
+            "searches": ends.groupby("arm", sort=False).size(),
+            "collapsed": fell,
+            "epochs": at_risk.astype(int),
+            "hazard": fell * scale,
+            "low": low * scale,
+            "high": high * scale,
+        }
+    ).reset_index()
+
+
 def stopped_early(rows: pd.DataFrame, *, ratio: float = 0.75, window: int = 1) -> pd.DataFrame:
     """The rows at which RobustDARTS' rule stops each search, or its last row: the eigenvalue has grown by 1 / `ratio`.
 

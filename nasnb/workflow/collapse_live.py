@@ -52,21 +52,23 @@ def collapse_live(
     data: Data, *, preset: str = "laptop", seed: int = 0, epochs: int | None = None, runs_dir: str | Path
 ) -> Live:
     """DARTS of first order on NAS-Bench-201, computed once per `runs_dir`, and other rules on the same supernet."""
-    config = size(preset, seed=seed, epochs=epochs)
+    config = live_config(preset, seed=seed, epochs=epochs)
     look = partial(alpha_curvature, every=LOOKS)
     result = run_search(METHOD, data, config, runs_dir=runs_dir, observe=look)
-    rows = trail(result, seed=seed)
+    rows = trail_of(result, seed=seed)
     after = partial(run_search, data=data, config=config, runs_dir=runs_dir, after=result)
-    return Live(result, rows, chosen(rows, {rule: after(_by(select)).genotype for rule, select in RULES.items()}))
+    return Live(
+        result, rows, what_rules_choose(rows, {rule: after(_by(select)).genotype for rule, select in RULES.items()})
+    )
 
 
-def size(preset: str, *, seed: int = 0, epochs: int | None = None) -> SearchConfig:
+def live_config(preset: str, *, seed: int = 0, epochs: int | None = None) -> SearchConfig:
     """The numbers of the search at a preset."""
     config = replace(SIZE, seed=seed, **SIZES.get(preset, {}))
     return config if epochs is None else replace(config, epochs=epochs)
 
 
-def trail(result: Result, *, seed: int = 0) -> pd.DataFrame:
+def trail_of(result: Result, *, seed: int = 0) -> pd.DataFrame:
     """A row per epoch: the supernet's accuracies and the looked-up ones of its cell (%), its percentile and skips.
 
     `eigenvalue` is alpha's largest curvature where somebody looked, else NaN.
@@ -76,7 +78,7 @@ def trail(result: Result, *, seed: int = 0) -> pd.DataFrame:
     return collapse.looked_up(rows if "eigenvalue" in rows else rows.assign(eigenvalue=float("nan")))
 
 
-def chosen(rows: pd.DataFrame, selected: Mapping[str, Genotype]) -> pd.DataFrame:
+def what_rules_choose(rows: pd.DataFrame, selected: Mapping[str, Genotype]) -> pd.DataFrame:
     """Columns rule, epoch and those of `collapse.looked_up`: what each rule makes of one search, a row per rule.
 
     Of the trail itself: alpha at the end; where the supernet was most accurate; and before the curvature of alpha had

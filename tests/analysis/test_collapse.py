@@ -149,3 +149,17 @@ def test_every_arm_has_words():
         assert collapse.label(arm.name) != arm.name
         for method in arm.selections:
             assert ", then " in collapse.label(f"{arm.name}/{method.name}")
+
+
+def test_the_hazard_counts_epochs_at_risk():
+    """One of two searches falls at epoch 3: 3 + 4 epochs at risk. The interval of 1 event is (0.0253, 5.572)."""
+    falls = pd.DataFrame({"arm": "a", "seed": 0, "epoch": range(1, 5), "cifar10": [90.0, 90.0, 60.0, 60.0]})
+    stays = falls.assign(seed=1, cifar10=90.0)
+    never = stays.assign(arm="b", seed=0)
+    table = collapse.collapse_hazard(pd.concat([falls, stays, never])).set_index("arm")
+    assert tuple(table.loc["a", ["searches", "collapsed", "epochs"]]) == (2, 1, 7)
+    assert table.loc["a", ["hazard", "low", "high"]].tolist() == pytest.approx(
+        [100 / 7, 2.532 / 7, 557.16 / 7], rel=1e-3
+    )
+    assert tuple(table.loc["b", ["collapsed", "low"]]) == (0, 0)
+    assert table.loc["b", "high"] == pytest.approx(368.89 / 4, rel=1e-3)

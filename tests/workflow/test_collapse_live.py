@@ -7,7 +7,7 @@ from conftest import tiny_data
 
 from nasnb.analysis.collapse import cell_of
 from nasnb.workflow import collapse_live as collapse_live_module
-from nasnb.workflow.collapse_live import RULES, chosen, collapse_live, digits_of, size
+from nasnb.workflow.collapse_live import RULES, collapse_live, digits_of, live_config, what_rules_choose
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ def test_rules_of_the_trail_read_different_epochs():
             "eigenvalue": [1.0, 1.1, 2.0, np.nan],
         }
     )
-    found = chosen(rows, {"PT": cell_of("222222")}).set_index("rule")
+    found = what_rules_choose(rows, {"PT": cell_of("222222")}).set_index("rule")
     assert list(found.epoch) == [4, 3, 2, 4]
     assert list(found.cell) == ["111111", "311111", "333331", "222222"]
 
 
 def test_the_laptop_takes_few_images_and_many_epochs():
-    config = size("laptop", seed=3)
+    config = live_config("laptop", seed=3)
     assert (config.train_images, config.epochs, config.channels, config.seed) == (4000, 50, 16, 3)
-    assert size("overnight").train_images == 5000
+    assert live_config("overnight").train_images == 5000
