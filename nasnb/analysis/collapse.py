@@ -113,7 +113,7 @@ def collapse_hazard(rows: pd.DataFrame, *, below: float = COLLAPSED, per: int = 
     """Per arm: searches, how many collapsed, their epochs at risk, and collapses per so many epochs at risk.
 
     A search is at risk until it collapses for good or ends, so that one that was cut short counts for what it ran.
-    `low` and `high` are the exact 95 % interval of a Poisson rate, which holds for one search and for none that fell, too.
+    `low` and `high` are the exact 95 % interval of a Poisson rate, which holds for one search and for none that fell.
     """
     ends = collapse_epochs(rows, below=below).set_index(["arm", "seed"]).epoch
     last = rows.groupby(["arm", "seed"], sort=False).epoch.max()
