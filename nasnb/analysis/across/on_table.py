@@ -30,8 +30,8 @@ def foretelling_on_table(ends: pd.DataFrame, *, given: str = "valid_accuracy") -
     """Per signal: Spearman's correlation with the cell's accuracy, its sign as meant, 95 % interval (Fisher's z), n;
     and `beside`, the same once the rank of `given` is partialled out of both.
 
-    The interval's spread is that of Bonett and Wright (2000). NaN where a signal never changes; a perfect correlation has no
-    interval.
+    The interval's spread is that of Bonett and Wright (2000). NaN where a signal never changes; a
+    perfect correlation has no interval.
     """
     lines = []
     for name, (words, sign) in SIGNALS.items():
