@@ -1,5 +1,6 @@
 """Search logs of several kinds, written here as the programs write them, whole and damaged."""
 
+import os
 import re
 
 import numpy as np
@@ -186,7 +187,7 @@ def test_rows_of_different_length(tmp_path):
         read_search(written(tmp_path, [*WHOLE[:place], short, *WHOLE[place + 1 :]]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=int(os.environ.get("NASNB_EXAMPLES", 60)), deadline=None)
 @given(place=st.integers(0, len(WHOLE) - 1), cut=st.integers(0, 40), junk=st.text(max_size=8))
 def test_any_damage_is_a_reason_or_no_loss(tmp_path_factory, place, cut, junk):
     """A line cut and overwritten anywhere: the log is refused by file and line, or what it still says is all there."""

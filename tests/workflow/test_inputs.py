@@ -1,6 +1,7 @@
 """What a sweep file, a notebook's file and a command may be: read whole, or refused with the culprit's name."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -129,7 +130,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=int(os.environ.get("NASNB_EXAMPLES", 150)), deadline=None)
 @given(content=st.one_of(ENTRIES, VALUE))
 def test_any_sweep_file_gives_all_its_rows_or_a_mistake_that_names_it(content, tmp_path_factory):
     base = tmp_path_factory.getbasetemp() / "fuzz"
@@ -151,7 +152,7 @@ def test_any_sweep_file_gives_all_its_rows_or_a_mistake_that_names_it(content, t
     assert len(rows) == len({row.name for row in rows}) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=int(os.environ.get("NASNB_EXAMPLES", 100)), deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_as_a_sweep_file_is_a_mistake_that_names_it(text, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "text.yaml"

@@ -1,6 +1,7 @@
 """Parameters: every one has a kind, a value that means nothing is refused, and no text or cell ends in a traceback."""
 
 import ast
+import os
 from pathlib import Path
 
 import nbformat
@@ -213,7 +214,7 @@ TEXT = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=int(os.environ.get("NASNB_EXAMPLES", 100)), deadline=None)
 @given(name=st.sampled_from([*PARAMETERS]), text=TEXT)
 def test_any_text_is_a_value_of_the_kind_or_a_mistake_that_names_the_parameter(name, text):
     try:
@@ -228,7 +229,7 @@ def test_any_text_is_a_value_of_the_kind_or_a_mistake_that_names_the_parameter(n
         assert PARAMETERS[name].parse(name, str(value)) == value  # nothing was lost
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=int(os.environ.get("NASNB_EXAMPLES", 100)), deadline=None)
 @given(
     source=st.one_of(st.text(max_size=40), st.from_regex(r"([a-c]\w? ?(: ?\w+)? ?=? ?[\[\(]?[0-9'\"N{-]{0,3}\n?){1,3}"))
 )
