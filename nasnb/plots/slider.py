@@ -72,5 +72,6 @@ def draw_weights_and_cell(
     """The mixing weights of one epoch (edges, ops), up to `highest` on the colour scale, and the cell they give."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 7.4), height_ratios=(1.15, 1))
     plot_alpha_heatmap(weights, edges, ax=above, highest=highest)
-    draw_cell(genotype, group, ax=below, title=f"the {group} cell that these weights give")
+    kind = group if group == "cell" else f"{group} cell"  # NAS-Bench-201 has one kind
+    draw_cell(genotype, group, ax=below, title=f"the {kind} that these weights give")
     return figure
