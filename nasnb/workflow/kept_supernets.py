@@ -8,6 +8,7 @@ makes them: on images of the full Fashion-MNIST, in minutes each; a run that was
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -59,10 +60,10 @@ def kept_supernet(name: str, *, figures_dir: str | Path = "figures") -> SearchSt
         raise ValueError(
             f"{_weights_file(name, figures_dir)} is missing or is not what {name}.json tells of: {_cure(name)}"
         )
-    saved = torch.load(io.BytesIO(content), weights_only=True)
+    saved = torch.load(io.BytesIO(gzip.decompress(content)), weights_only=True)
     data = _sample(tuple(found.record["mean"]), tuple(found.record["std"]))
     state = begin(method, data, _on_sample(found.record["config"]))
-    state.net.load_state_dict(saved["net"])
+    state.net.load_state_dict({key: v.float() if v.is_floating_point() else v for key, v in saved["net"].items()})
     state.relaxation.load_state_dict(saved["relaxation"])
     state.extra, state.epoch = dict(saved["extra"]), state.config.epochs
     return state
@@ -77,7 +78,7 @@ def supernet_method(name: str) -> Method:
 
 
 def _weights_file(name: str, figures_dir: str | Path) -> Path:
-    return runs_folder(figures_dir) / FOLDER / f"{name}.pt"
+    return runs_folder(figures_dir) / FOLDER / f"{name}.pt.gz"
 
 
 def _cure(name: str) -> str:
@@ -118,15 +119,16 @@ def keep_supernet(name: str, found: Result, data: Data, *, figures_dir: str | Pa
     weights = {
         key: value.half() if value.is_floating_point() else value for key, value in state.net.state_dict().items()
     }
-    content = io.BytesIO()
-    torch.save({"net": weights, "relaxation": state.relaxation.state_dict(), "extra": state.extra}, content)
+    file = io.BytesIO()
+    torch.save({"net": weights, "relaxation": state.relaxation.state_dict(), "extra": state.extra}, file)
+    content = gzip.compress(file.getvalue(), mtime=0)
     path = _weights_file(name, figures_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content.getvalue())
+    write_whole(path, content)
     record = {key: found.record[key] for key in ("device", "commit", "seconds", "seed", "genotype", "checksum")}
     record |= {"data": f"{data.name}, {len(state.train) + len(state.valid):,} of its training images"}
     record |= {"config": asdict(state.config), "mean": data.mean, "std": data.std, "scale": _scale(state)}
-    record |= {"weights": checksum(content.getvalue()), "commit": str(record["commit"])}
+    record |= {"weights": checksum(content), "commit": str(record["commit"])}
     use_style()
     figure = _curves(found)
     keep(f"{FOLDER}/{name}", svg(figure), found.history, record, figures_dir=figures_dir)

@@ -49,7 +49,7 @@ def test_mistakes(folders, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"make it again with: .* sgas"):
         kept_supernet("sgas", figures_dir=tmp_path)
     make_supernet("stacnas", load("fashion-sample", image_size=16), **folders | {"figures_dir": tmp_path}, **TINY)
-    (tmp_path / "supernets" / "stacnas.pt").write_bytes(b"something else")
+    (tmp_path / "supernets" / "stacnas.pt.gz").write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"is not what stacnas\.json tells of: restore it from git"):
         kept_supernet("stacnas", figures_dir=tmp_path)
 
@@ -59,7 +59,7 @@ def test_those_of_this_repository_are_small_and_have_learnt(name, request):
     figures = request.config.rootpath / "figures"
     if not (figures / "supernets" / f"{name}.json").exists():
         pytest.skip("not made yet")
-    assert (figures / "supernets" / f"{name}.pt").stat().st_size < 2**20
+    assert (figures / "supernets" / f"{name}.pt.gz").stat().st_size < 2**20
     state = kept_supernet(name, figures_dir=figures)
     state.valid = state.valid.take(slice(0, 200))
     assert validate(state).accuracy > 40
