@@ -20,6 +20,8 @@ from nasnb.report.evidence import EXACT, KINDS, RUN, Evidence, evidence, write_e
 from nasnb.report.tables import glue
 from nasnb.runs.record import environment, now
 
+NOTHING_TRAINED = "Computed; nothing is trained."
+
 
 class Findings:
     """`findings = Findings("03-pc-darts", preset=preset, scale=where)`, then `findings.add(id, values)` per claim.
@@ -70,7 +72,7 @@ class Findings:
             kind=kind,
             null=null,
             learned=bool(learned),
-            scale=self.scale if scale is None else scale,
+            scale=(NOTHING_TRAINED if kind == EXACT else self.scale) if scale is None else scale,
             run=run,
             date=now()[:10],
             commit=(made["commit"] or "")[:10],
