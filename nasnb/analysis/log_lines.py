@@ -197,6 +197,15 @@ def _checked(path: str | Path, rows: list[tuple[Line, list[float]]]) -> np.ndarr
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def check_gaps(path: str | Path, table: pd.DataFrame, begins: Sequence[int]) -> None:
+    """Raises DamagedLog for an epoch without what both its neighbours have; `begins` are the lines of the epochs."""
+    has = table.notna()
+    lost = ~has & has.shift(1, fill_value=False) & has.shift(-1, fill_value=False)
+    for i in np.flatnonzero(lost.any(axis=1))[:1]:
+        named = ", ".join(lost.columns[lost.iloc[i]])
+        raise DamagedLog(path, begins[i], f"epoch {table.epoch[i]}, which begins here, lacks {named}")
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nasnb.analysis.log_lines import DamagedLog, Line, events, lines, number_of
+from nasnb.analysis.log_lines import DamagedLog, Line, check_gaps, events, lines, number_of
 from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype
 from nasnb.spaces import SPACES
 
@@ -49,6 +49,7 @@ def read_search(path: str | Path, *, choices: Choices | None = None, run: int | 
         raise ValueError(f"{path} holds no epochs; expected lines such as '2019-07-16 13:28:39,383 epoch 0 lr 2.5e-02'")
     epochs = runs[_which(path, runs, run)]
     table = pd.DataFrame([epoch.row() for epoch in epochs]).dropna(axis=1, how="all")
+    check_gaps(path, table, [epoch.line for epoch in epochs])
     table.attrs["printed"] = "before" if any(epoch.chose_first for epoch in epochs) else "after"
     if "weights" in table:
         table.attrs["choices"] = _choices(path, table.weights, choices, any(epoch.heading for epoch in epochs))
@@ -128,9 +129,9 @@ def _take(epoch: _Epoch, kind: str, value) -> None:
 def _place(path: str | Path, runs: list[list[_Epoch]], epoch: _Epoch) -> None:
     """Into its run: a resumed search writes some epochs again, a new one begins where the run began."""
     first, last = (runs[-1][0].number, runs[-1][-1].number) if runs else (None, None)
-    if not runs or epoch.number == first:
+    if not runs or epoch.number in (0, first):
         runs.append([epoch])
-    elif epoch.number > last + 1:
+    elif not first < epoch.number <= last + 1:
         raise DamagedLog(path, epoch.line, f"epoch {epoch.number} follows epoch {last}, lines are missing")
     else:
         runs[-1][max(0, epoch.number - first) :] = [epoch]

@@ -109,13 +109,10 @@ def answer(
 
     Raises ValueError as `judge` does for whatever more seeds would not cure.
     """
+    if design == "agreement" and min(map(len, values if np.ndim(values[0]) > 1 else [values])) < 2:
+        return left_open([], design=design, margin=margin, learned=learned)
     if design in ("exact", "shares", "agreement"):
-        few = design == "agreement" and min(map(len, values if np.ndim(values[0]) > 1 else [values])) < 2
-        return (
-            left_open([], design=design, margin=margin, learned=learned)
-            if few
-            else judge(values, design=design, margin=margin, null=null, learned=learned)
-        )
+        return judge(values, design=design, margin=margin, null=null, learned=learned)
     groups = _finite(values, null, paired=design == "paired")
     if min(map(len, groups[:-1])) < 2 or (design == "spread" and min(map(np.ptp, groups[:-1])) == 0):
         effects = [a - b for a, b in zip(groups[0], groups[1], strict=False)] if len(groups) == 3 else groups[0]

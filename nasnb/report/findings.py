@@ -26,8 +26,9 @@ NOTHING_TRAINED = "Computed; nothing is trained."
 class Findings:
     """`findings = Findings("03-pc-darts", preset=preset, scale=where)`, then `findings.add(id, values)` per claim.
 
-    `scale` says where this run's numbers come from, `seed` is the first of them, `keep` writes them to
-    `figures/<chapter>/claims.csv` if the preset is large enough to speak. Raises ValueError for an unknown chapter.
+    `scale` says where this run's numbers come from, `seed` is the first of them. `keep` writes to
+    `figures/<chapter>/claims.csv`: what is exact or from elsewhere at any preset, this run's own from `overnight` on.
+    Raises ValueError for an unknown chapter.
     """
 
     def __init__(

@@ -157,7 +157,7 @@ def retested(paper: str) -> Table:
     for row in retests(paper).itertuples():
         lines.append([row.says, _where(row), *_told(tested_again(row), row.caution)])
     columns = ["the paper says", "where", "its numbers", "test", "effect [95 %]", "p", "which is"]
-    return Table(pd.DataFrame(lines, columns=columns), style="claims")
+    return Table(pd.DataFrame(lines, columns=columns), style="retests")
 
 
 def published_findings(paper: str) -> dict[str, tuple[Finding, str]]:

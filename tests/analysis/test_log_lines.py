@@ -238,3 +238,15 @@ def test_our_own_search_in_the_official_format_is_read_back_equal(tmp_path, name
         for group in weights:
             assert np.allclose(table.weights[e][group], weights[group][e], atol=5.1e-5)
     assert table.attrs["choices"] == method.space.choices
+
+
+@pytest.mark.parametrize("lost", ["train_acc 41", "valid_acc 51", GENOTYPE])
+def test_an_epoch_that_lacks_what_its_neighbours_have_is_damaged(tmp_path, lost):
+    epochs = [[line for line in epoch_lines(e) if e != 1 or lost not in line] for e in range(3)]
+    with pytest.raises(ValueError, match=f"line {len(epochs[0]) + 1}: epoch 1, which begins here, lacks"):
+        read_search(written(tmp_path, [line for epoch in epochs for line in epoch]))
+
+
+def test_an_epoch_from_before_the_first_is_damage_not_a_new_run(tmp_path):
+    with pytest.raises(ValueError, match="epoch 3 follows epoch 5"):
+        read_search(written(tmp_path, [*epoch_lines(5), *epoch_lines(3)]))
