@@ -17,14 +17,15 @@ from nasnb.report.overview import effect_words
 def highlights(answers: Sequence[Answer], n: int = 10) -> list[Answer]:
     """At most `n` decided claims: of each chapter its strongest, then each one's second, and so on.
 
-    Within a chapter what speaks against the paper comes first, counting last; then primary claims, the stronger kind
-    of evidence, and the effect that is larger against its margin. A chapter with many claims cannot crowd out the rest.
+    Within a chapter what an interval decides comes before what only had to be counted; of either what speaks against
+    the paper, then primary claims, the stronger kind of evidence, and the effect that is larger against its margin. A
+    chapter with many claims cannot crowd out the rest.
     """
     decided = [each for each in answers if each.verdict in DECIDED]
     chapters = dict.fromkeys(each.claim.chapter for each in decided)
     ranked = [sorted((e for e in decided if e.claim.chapter == chapter), key=_rank) for chapter in chapters]
-    turns = chain.from_iterable(zip_longest(*ranked))
-    chosen = [each for each in turns if each is not None][:n]
+    turns = (sorted(filter(None, turn), key=_rank) for turn in zip_longest(*ranked))
+    chosen = list(chain.from_iterable(turns))[:n]
     return sorted(chosen, key=lambda each: list(chapters).index(each.claim.chapter))
 
 
@@ -32,7 +33,8 @@ def _rank(answer: Answer) -> tuple:
     finding, margin = answer.best.finding, answer.claim.margin
     against = answer.verdict in (OPPOSITE, NO_EFFECT, FALSE)
     size = abs(finding.estimate) / margin if math.isfinite(finding.estimate) and margin > 0 else 0.0
-    return answer.verdict == TRUE, not against, not answer.claim.primary, KINDS.index(answer.best.kind), -size
+    counted = answer.verdict in (TRUE, FALSE)
+    return counted, not against, not answer.claim.primary, KINDS.index(answer.best.kind), -size
 
 
 def in_one_line(answer: Answer) -> str:
