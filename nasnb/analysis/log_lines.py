@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,7 +144,7 @@ def _matrix(path: str | Path, all_lines: list[Line], at: int) -> tuple[np.ndarra
         body.append(line)
         if end in line.text:
             rows = _old_rows(path, body) if old else _rows(path, body)
-            return _checked(path, rows), place + 1
+            return _checked(path, rows, all_lines[at]), place + 1
     raise DamagedLog(path, all_lines[at].number, "the matrix that begins here has no end")
 
 
@@ -178,8 +179,10 @@ def _entry(path: str | Path, line: Line, text: str) -> float:
     return float(text)
 
 
-def _checked(path: str | Path, rows: list[tuple[Line, list[float]]]) -> np.ndarray:
+def _checked(path: str | Path, rows: list[tuple[Line, list[float]]], begins: Line) -> np.ndarray:
     """Mixing weights (edges, ops): as printed where rows add up to 1, the softmax where alpha itself was printed."""
+    if not rows:
+        raise DamagedLog(path, begins.number, "the matrix that begins here has no rows")
     for line, row in rows:
         if len(row) != len(rows[0][1]):
             raise DamagedLog(
@@ -198,12 +201,22 @@ def _checked(path: str | Path, rows: list[tuple[Line, list[float]]]) -> np.ndarr
 
 
 def check_gaps(path: str | Path, table: pd.DataFrame, begins: Sequence[int]) -> None:
-    """Raises DamagedLog for an epoch without what both its neighbours have; `begins` are the lines of the epochs."""
+    """Raises DamagedLog for an epoch without what both its neighbours have, or with weights of another shape.
+
+    `begins` are the lines of the epochs.
+    """
     has = table.notna()
     lost = ~has & has.shift(1, fill_value=False) & has.shift(-1, fill_value=False)
     for i in np.flatnonzero(lost.any(axis=1))[:1]:
         named = ", ".join(lost.columns[lost.iloc[i]])
         raise DamagedLog(path, begins[i], f"epoch {table.epoch[i]}, which begins here, lacks {named}")
+    printed = [(i, each) for i, each in enumerate(table.get("weights", ())) if each is not None]
+    shapes = [(i, {group: values.shape for group, values in each.items()}) for i, each in printed]
+    for (_, before), (i, now) in pairwise(shapes):
+        if now != before:
+            raise DamagedLog(
+                path, begins[i], f"epoch {table.epoch[i]}, which begins here, has weights of {now}, not {before}"
+            )
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

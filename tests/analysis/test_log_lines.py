@@ -250,3 +250,12 @@ def test_an_epoch_that_lacks_what_its_neighbours_have_is_damaged(tmp_path, lost)
 def test_an_epoch_from_before_the_first_is_damage_not_a_new_run(tmp_path):
     with pytest.raises(ValueError, match="epoch 3 follows epoch 5"):
         read_search(written(tmp_path, [*epoch_lines(5), *epoch_lines(3)]))
+
+
+def test_a_row_or_a_matrix_that_is_lost_is_damage(tmp_path):
+    lines = [line for e in range(2) for line in epoch_lines(e, printed=variable)]
+    at = max(i for i, line in enumerate(lines) if line.startswith("1.00000e-02"))
+    with pytest.raises(ValueError, match="epoch 1, which begins here, has weights of"):
+        read_search(written(tmp_path, [*lines[: at + 1], *lines[at + 2 :]]))
+    with pytest.raises(ValueError, match=f"line {at}: the matrix that begins here has no rows"):
+        read_search(written(tmp_path, [*lines[: at + 1], *lines[at + 6 :]]))
