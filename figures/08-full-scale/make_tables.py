@@ -212,8 +212,7 @@ def strengths(folder: Path) -> dict[str, pd.DataFrame]:
                 "range": np.ptp(loss),
             }
         )
-    other = pd.read_csv(folder / "dartspt_projection_nfrumkin.csv")
-    return {"strength_edges": pd.DataFrame(rows), "strength_masks": other}
+    return {"strength_edges": pd.DataFrame(rows)}
 
 
 # --- trained networks -------------------------------------------------------------------------------------------------
