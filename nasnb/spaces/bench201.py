@@ -33,6 +33,7 @@ class Bench201Space:
     candidates: Mapping[str, Sequence[tuple[str, ...]]] = field(
         default_factory=lambda: {"cell": (BENCH201_NAMES,) * N_EDGES}
     )
+    families: tuple[tuple[str, ...], ...] = ()  # as those of CellSpace
 
     @cached_property
     def choices(self) -> Choices:

@@ -38,6 +38,7 @@ def folder(tmp_path):
         (tmp_path / "photos" / name).write_bytes(b"no image")  # what systems and people leave there
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks/01-darts.ipynb", tmp_path / "notebooks")
+    (tmp_path / "figures").symlink_to(ROOT / "figures")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 
