@@ -81,9 +81,13 @@ class ConvOperator:
         """(groups, out / groups, in / groups, height, width): the operator is block-diagonal over groups."""
         return self.weight.unflatten(0, (self.groups, -1))
 
+    @property
+    def _is_product(self) -> bool:
+        return self.is_matrix and self.image_size[0] == 1 and self.stride == (1, 1)
+
     def apply(self, x: Maps) -> NewMaps:
         """c(x) for x of (batch, *input_shape)."""
-        if self.is_matrix and self.image_size[0] == 1:  # one batched product: far cheaper than a convolution
+        if self._is_product:  # one batched product: far cheaper than a convolution
             return _times(self.blocks, x)
         rows, columns = zip(self.stride, self.padding, self.dilation, strict=True)
         height, width = self.weight.shape[2:]
@@ -98,7 +102,7 @@ class ConvOperator:
         kernels. Rows that no output reads (a remainder of the stride) come out as zeros.
         """
         flipped = self.blocks.transpose(1, 2).flip(-1, -2)
-        if self.is_matrix and self.image_size[0] == 1:
+        if self._is_product:
             return _times(flipped, y)
         if self.stride != (1, 1):
             y = _stretched(y, self.stride)
@@ -111,7 +115,7 @@ class ConvOperator:
         return F.conv2d(y, flipped.flatten(0, 1), None, 1, padding, self.dilation, self.groups)
 
 
-def _times(blocks: Float[Tensor, "groups out in 1 1"], x: Maps) -> Float[Tensor, "batch channels 1 row"]:
+def _times(blocks: Float[Tensor, "groups out in 1 1"], x: Maps) -> Float[Tensor, "batch new_channels 1 row"]:
     return (blocks[..., 0, 0] @ x.unflatten(1, (len(blocks), -1))[..., 0, :]).flatten(1, 2).unsqueeze(2)
 
 
