@@ -175,9 +175,9 @@ _SMALL_SEARCH = {"channels": 4, "cells": 3, "second_stage_cells": None, "alpha_l
 _SMALL_TRAIN = {
     "cells": 3,
     "cutout": 4,
-    "auxiliary_weight": 0.0,
+    "auxiliary_weight": 0.0,  # the head needs larger images
     "side": None,
-}  # the auxiliary head needs larger images
+}
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "smoke": {
         "data": {"dataset": "fashion-sample", "image_size": 16},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from nasnb.runs.record import LATER, SCHEMA, SCHEMA_VERSION, is_record
 from nasnb.runs.result import accuracy
 
 NUMBERS = ("seed", "epoch", "epochs", "seconds_left", "accuracy", "seconds")  # as floats: NaN where there is none
+_RUN_NAMES = re.compile(rb"(?:search|train)-[\w.+-]*?-[0-9a-f]{10}")  # see nasnb.runs.identity.folder_name
 SWEEPS = "sweeps"  # beside the runs: what their notebooks were run with, see nasnb.workflow.sweep_file
 COLUMNS = (
     "name",
@@ -36,9 +38,10 @@ COLUMNS = (
 
 
 def find_runs(runs_dir: str | Path, *, sweep: str | None = None) -> pd.DataFrame:
-    """One line per run, sorted by name; with `sweep` only those of its rows. Broken and foreign folders are skipped with a warning that names them.
+    """One line per run, sorted by name; with `sweep` only those of its rows.
 
-    A run whose process died counts as interrupted; `seconds_left` is NaN unless it is running.
+    Broken and foreign folders are skipped with a warning that names them. A run whose process died counts as
+    interrupted; `seconds_left` is NaN unless it is running.
     Raises OSError if the folder itself cannot be read.
     """
     lines = each_readable(run_folders(runs_folder(runs_dir), sweep=sweep), _line)
@@ -57,7 +60,7 @@ def run_folders(runs_dir: Path, *, sweep: str | None = None) -> list[Path]:
     if sweep not in sweeps:
         raise ValueError(f"no rows of a sweep {sweep!r} in {runs_dir}{nearest(sweep, sweeps)}; "
                          f"sweeps: {', '.join(sweeps) or 'none'}")
-    told = b"".join(read_whole(copy) or b"" for copy in sorted(sweeps[sweep].glob("*/*.ipynb")))
+    told = {name for copy in sweeps[sweep].glob("*/*.ipynb") for name in _RUN_NAMES.findall(read_whole(copy) or b"")}
     return [path for path in folders if path.name.encode() in told]
 
 
