@@ -81,23 +81,45 @@ def _logits(net: nn.Module, weights: dict[str, Tensor], images: Tensor) -> Tenso
 # --- data -----------------------------------------------------------------------------------------------------------
 
 
-def augmented_batches(variant: str, device: torch.device) -> Work:
-    """An epoch of 2,560 images, cropped, flipped and normalised, in batches of 64 on the device."""
-    data = noise_data(2560, device)
+@dataclass(frozen=True)
+class Recipe:
+    """How images are changed: `ours` on whole batches, `theirs` the same by torchvision, one image after another."""
+
+    images: int
+    pixels: int
+    ours: Augment
+    theirs: Callable[[Any], list]
+
+
+_CROP_AND_FLIP = Augment(crop_padding=4, flip=True)
+RECIPES = {
+    "data": Recipe(2560, 32, _CROP_AND_FLIP, lambda T: [T.RandomCrop(32, padding=4), T.RandomHorizontalFlip()]),
+    "data-autoaugment": Recipe(
+        2560,
+        32,
+        replace(_CROP_AND_FLIP, policy="autoaugment"),
+        lambda T: [T.RandomCrop(32, padding=4), T.RandomHorizontalFlip(), T.AutoAugment(T.AutoAugmentPolicy.CIFAR10)],
+    ),
+    "data-imagenet": Recipe(
+        128,
+        256,
+        Augment(flip=True, crop="resized", side=224, jitter=0.4),
+        lambda T: [T.RandomResizedCrop(224), T.RandomHorizontalFlip(), T.ColorJitter(0.4, 0.4, 0.4, 0.2)],
+    ),
+}
+
+
+def augmented_batches(name: str, variant: str, device: torch.device) -> Work:
+    """An epoch of a recipe's images, changed and normalised, in batches of 64 on the device."""
+    recipe = RECIPES[name]
+    data = noise_data(recipe.images, device, recipe.pixels)
     if variant == "ours":
-        settings = {"mean": data.mean, "std": data.std, "seed": 0, "purpose": "bench", "augment": Augment(4, True)}
+        settings = {"mean": data.mean, "std": data.std, "seed": 0, "purpose": "bench", "augment": recipe.ours}
         return lambda: [None for _ in batches(data.train, 64, epoch=0, **settings)]
     from torchvision import transforms as T
 
-    steps = [
-        T.ToPILImage(),
-        T.RandomCrop(32, padding=4),
-        T.RandomHorizontalFlip(),
-        T.ToTensor(),
-        T.Normalize(data.mean, data.std),
-    ]
-    images, change = data.train.images.cpu(), T.Compose(steps)
-    pairs = [(image, 0) for image in images]
+    change = T.Compose([T.ToPILImage(), *recipe.theirs(T), T.ToTensor(), T.Normalize(data.mean, data.std)])
+    pairs = [(image, 0) for image in data.train.images.cpu()]
     loader = torch.utils.data.DataLoader(_Changed(pairs, change), 64, shuffle=True)
     return lambda: [batch.to(device) for batch, _ in loader]
 
@@ -174,6 +196,13 @@ CASES: dict[str, Case] = {
         _step("bench201", _IN_BENCH201, 16, 64),
         _masked("normal", 6),
         _masked("reduce", 2),
-        Case("data", "an epoch of 2,560 augmented images against a torchvision loader", augmented_batches),
+        *(
+            Case(
+                name,
+                f"an epoch of {recipe.images:,} images of {recipe.pixels} pixels against a torchvision loader",
+                partial(augmented_batches, name),
+            )
+            for name, recipe in RECIPES.items()
+        ),
     )
 }

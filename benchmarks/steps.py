@@ -81,9 +81,9 @@ def step_of(method: Method, size: Size, variant: Variant, device: torch.device) 
     return take
 
 
-def noise_data(n: int, device: torch.device) -> Data:
-    """Random numbers with the sizes of CIFAR-10: speed does not depend on what is in the images."""
-    images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8).to(device)
+def noise_data(n: int, device: torch.device, pixels: int = 32) -> Data:
+    """Random numbers, by default with the sizes of CIFAR-10: speed does not depend on what is in the images."""
+    images = torch.randint(0, 256, (n, 3, pixels, pixels), dtype=torch.uint8).to(device)
     split = Split(images, (torch.arange(n) % 10).to(device))
     return Data("noise", split, split, tuple("0123456789"), (0.5,) * 3, (0.25,) * 3, "none")
 

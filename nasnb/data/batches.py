@@ -127,7 +127,7 @@ class _Numbers:
     flipped: Tensor  # (n,) bool
     centre: Tensor  # (n, 2) of the cutout, rows and columns
     policy: Tensor  # (n, 5), on the CPU: it decides which operations are launched
-    boxes: Tensor  # (n, 4) of resized crops: top, left, height, width
+    boxes: Tensor  # (n, 4) of resized crops, on the CPU: top, left, height, width
     colours: Tensor  # (n, 5) of the jitter, on the CPU
 
 
@@ -146,8 +146,9 @@ def _draw(split: Split, source: torch.Generator, augment: Augment, *, shuffle: b
     if augment.crop == "resized" or augment.jitter:  # drawn last, and only where they are used
         more = torch.rand(n, N_CROP + N_JITTER, generator=source)
     boxes = crop_boxes(more[:, :N_CROP], *size) if augment.crop == "resized" else more[:, :0]
-    flipped, boxes = flipped.to(device), boxes.to(device)
-    return _Numbers(order.to(device), whole[:, :2], flipped, whole[:, 2:], uniform[:, 5:], boxes, more[:, N_CROP:])
+    return _Numbers(
+        order.to(device), whole[:, :2], flipped.to(device), whole[:, 2:], uniform[:, 5:], boxes, more[:, N_CROP:]
+    )
 
 
 def _run(split, numbers, indices, *, batch_size, augment, normalise) -> Iterator[tuple[Tensor, Tensor]]:
