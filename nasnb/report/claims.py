@@ -68,6 +68,7 @@ def judge(
     `paired`        effects per seed, or two groups (first minus second) in the order of their seeds
     `one sample`    one number per seed, from which `null` is subtracted: one number, or one per seed
     `independent`   two groups of seeds, first minus second
+    `means`         (mean, sd, n) of both groups, where their seeds are not known; after Welch
     `correlation`   one correlation per search
     `spread`        two groups of seeds: the first is claimed to vary more; a logarithm of variances
     `shares`        (hits, trials), or two such pairs; effect, null and margin in percent
@@ -111,7 +112,7 @@ def answer(
     """
     if design == "agreement" and min(map(len, values if np.ndim(values[0]) > 1 else [values])) < 2:
         return left_open([], design=design, margin=margin, learned=learned)
-    if design in ("exact", "shares", "agreement"):
+    if design in ("exact", "means", "shares", "agreement"):
         return judge(values, design=design, margin=margin, null=null, learned=learned)
     groups = _finite(values, null, paired=design == "paired")
     if min(map(len, groups[:-1])) < 2 or (design == "spread" and min(map(np.ptp, groups[:-1])) == 0):

@@ -11,6 +11,7 @@ import numpy as np
 
 from nasnb.report import statistics
 from nasnb.report.statistics import Estimated
+from nasnb.report.summaries import Summary, welch
 
 
 def _paired(values: Any, null: Any) -> Estimated:
@@ -39,6 +40,11 @@ def _correlation(values: Any, null: Any) -> Estimated:
 def _independent(values: Any, null: Any) -> Estimated:
     first, second = _groups(values, "independent")
     return statistics.difference(first - _null_of(null, 1), second)
+
+
+def _means(values: Any, null: Any) -> Estimated:
+    first, second = map(_summary, values)
+    return welch(first._replace(mean=first.mean - float(null)), second).estimate()
 
 
 def _spread(values: Any, null: Any) -> Estimated:
@@ -71,6 +77,7 @@ DESIGNS = {
     "paired": _paired,
     "one sample": _one_sample,
     "independent": _independent,
+    "means": _means,
     "correlation": _correlation,
     "spread": _spread,
     "shares": _shares,
@@ -126,6 +133,13 @@ def _counts(pair: Any) -> tuple[int, int]:
     if len(counts) != 2 or (counts % 1).any() or not 0 <= counts[0] <= counts[1] or counts[1] == 0:
         raise ValueError(f"counts must be whole numbers (hits, trials) with hits <= trials, got {tuple(pair)}")
     return int(counts[0]), int(counts[1])
+
+
+def _summary(triple: Any) -> Summary:
+    found = numbers(triple)
+    if len(found) != 3 or found[1] <= 0 or found[2] < 2 or found[2] % 1:
+        raise ValueError(f"a mean comes as (mean, sd, n) with sd above 0 and n of 2 or more, got {tuple(triple)}")
+    return Summary(*map(float, found))
 
 
 def _labels(rows: Any) -> np.ndarray:

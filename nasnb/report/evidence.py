@@ -32,6 +32,7 @@ KIND_WORDS: Mapping[str, str] = {
     "overnight": "own runs overnight",
     RUN: "this small run",
 }
+WHOLE = (EXACT, "means", "shares")  # designs whose groups are one cell of the file each, not one per seed
 COLUMNS = ("claim", "evidence", "group", "seed", "value", "null", "learned", "scale", "run", "commit", "date")
 
 
@@ -139,7 +140,7 @@ def _lines_of(each: Evidence) -> list[dict[str, Any]]:
     }
     lines = []
     for name, group in zip("ab", groups, strict=False):
-        members = [group] if design in (EXACT, "shares") else list(group)
+        members = [group] if design in WHOLE else list(group)
         seeds = each.seeds if len(each.seeds) == len(members) else range(len(members))
         for i, (seed, value) in enumerate(zip(seeds, members, strict=True)):
             lines.append(
@@ -158,7 +159,7 @@ def _evidence_of(lines: Sequence[Mapping[str, str]]) -> Evidence:
     first, design = lines[0], claim(lines[0]["claim"]).design
     groups = [[line for line in lines if line["group"] == name] for name in dict.fromkeys(x["group"] for x in lines)]
     values = [[_value(line["value"], design) for line in group] for group in groups]
-    values = [group[0] for group in values] if design in (EXACT, "shares") else values
+    values = [group[0] for group in values] if design in WHOLE else values
     nulls = [float(line["null"]) for line in groups[0]]
     origin = {name: first[name] for name in ("scale", "run", "commit", "date")}
     return evidence(
@@ -180,7 +181,7 @@ def _has_groups(design: str, values: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """`1.25`, `True`, `9421 10000` or the labels of all edges: a value as one cell of the file."""
+    """`1.25`, `True`, `9421 10000`, `97.24 0.2 8` or the labels of all edges: a value as one cell of the file."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     return " ".join(f"{x:.6g}" if isinstance(x, float) else str(x) for x in np.atleast_1d(value).tolist())
@@ -191,4 +192,6 @@ def _value(text: str, design: str) -> Any:
         return text == "True"
     if design == "agreement":
         return text.split()
-    return tuple(map(int, text.split())) if design == "shares" else float(text)
+    if design in ("means", "shares"):
+        return tuple(map(float if design == "means" else int, text.split()))
+    return float(text)

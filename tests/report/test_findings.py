@@ -14,7 +14,7 @@ from nasnb.report.evidence import KIND_WORDS, KINDS, evidence, ranking, read_evi
 from nasnb.report.findings import Opening, forest_row
 
 CHAPTER, PAIRED, SPREAD = "03-pc-darts", "pc-darts/partial-lowers-error", "pc-darts/beta-narrows-spread"
-AGREEMENT, EXACT = "pc-darts/seeds-agree-on-edges", "pc-darts/sizes"
+AGREEMENT, EXACT, MEANS = "pc-darts/seeds-agree-on-edges", "pc-darts/sizes", "full-scale/darts-beats-random"
 EFFECTS = [4.0, 5.5, 3.0, 6.0, 4.5, 5.0]
 
 
@@ -38,6 +38,7 @@ def test_evidence_comes_back_as_it_was(folder):
         made(([1.0, 2.5, 4.0], [1.0, 1.5, 1.25]), SPREAD, **origin),
         made((rng.integers(0, 2, (3, 9)), rng.integers(0, 2, (4, 9))), AGREEMENT, **origin),
         made(True, EXACT, kind="exact", **origin),
+        made(((97.24, 0.2, 8), (96.92, 0.19, 8)), MEANS, kind="full scale", **origin),
         made([1.0, 2.0, 3.0], kind="gpu", learned=False, **origin),
     ]
     write_evidence(CHAPTER, all_kinds, figures_dir=folder)

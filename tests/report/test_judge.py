@@ -103,6 +103,15 @@ def test_independent_is_welch():
     assert found.n == 6
 
 
+def test_means_alone_say_what_their_runs_would():
+    a, b = drawn(0, 6) + 1, 3 * drawn(1, 9)
+    printed = [(x.mean(), x.std(ddof=1), len(x)) for x in (a, b)]
+    found, runs = (judge(x, design=of, margin=1) for x, of in ((printed, "means"), ((a, b), "independent")))
+    for name in ("estimate", "low", "high", "p", "n", "verdict"):
+        assert getattr(found, name) == pytest.approx(getattr(runs, name)), name
+    assert judge(printed, design="means", margin=1, null=0.5).estimate == pytest.approx(found.estimate - 0.5)
+
+
 def test_correlations_are_averaged_as_fisher_z():
     r = [0.3, 0.5, 0.8, 0.4]
     found = judge(r, design="correlation", margin=0.2)
@@ -229,6 +238,13 @@ def test_a_primary_claim_must_survive_its_companions():
         ([1.0, 2.0], {"margin": 1, "design": "pared"}, "unknown design 'pared'.*paired"),
         ([0.2, 1.4], {"margin": 1, "design": "correlation"}, "between -1 and 1, got 1.4"),
         (([1.0, 1.0], [1.0, 2.0]), {"margin": 1, "design": "spread"}, "first group does not vary"),
+        (
+            ((1, 0.1, 8), (1, 0, 8)),
+            {"margin": 1, "design": "means"},
+            r"\(mean, sd, n\) with sd above 0.*got \(1, 0, 8\)",
+        ),
+        (((1, 0.1, 8), (1, 0.1)), {"margin": 1, "design": "means"}, r"got \(1, 0.1\)"),
+        (((1, 0.1, 8), (1, math.nan, 8)), {"margin": 1, "design": "means"}, "value 2 of 3 is nan"),
         ((11, 10), {"margin": 1, "design": "shares"}, "hits <= trials"),
         ((1, 2, 3), {"margin": 1, "design": "shares"}, "whole numbers"),
         ([1.0, 2.0, 3.0], {"margin": 1, "design": "one sample", "null": [1, 2]}, "2 null values for 3 seeds"),
@@ -242,7 +258,7 @@ def test_refusals(values, options, words):
 
 
 def test_every_design_is_tried_here():
-    tried = "paired, one sample, independent, correlation, spread, shares, agreement"
+    tried = "paired, one sample, independent, means, correlation, spread, shares, agreement"
     assert list(DESIGNS) == tried.split(", ")
 
 

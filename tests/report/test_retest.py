@@ -8,7 +8,8 @@ from scipy import stats
 from nasnb.published.claims import claim
 from nasnb.published.numbers import published, retests
 from nasnb.report import retest
-from nasnb.report.retest import Summary, retested
+from nasnb.report.retest import retested
+from nasnb.report.summaries import Difference, Summary, mean_difference, welch
 
 
 def answers(paper, says):
@@ -50,7 +51,7 @@ def test_means_agree_with_the_test_on_the_runs_themselves():
     draw = np.random.default_rng(0)
     for n, m in ((3, 3), (5, 8), (20, 4)):
         a, b = draw.normal(1, 2, n), draw.normal(0, 0.5, m)
-        found = retest.welch(*(Summary(v.mean(), v.std(ddof=1), len(v)) for v in (a, b)))
+        found = welch(*(Summary(v.mean(), v.std(ddof=1), len(v)) for v in (a, b)))
         test = stats.ttest_ind(a, b, equal_var=False)
         found = found.estimate()
         assert found.p == pytest.approx(test.pvalue) and found.value == pytest.approx(a.mean() - b.mean())
@@ -60,7 +61,7 @@ def test_means_agree_with_the_test_on_the_runs_themselves():
 
 def test_without_n_or_spread_there_is_no_test_and_it_is_said():
     with pytest.raises(ValueError, match=r"3 ± 0.1 \(n = 4\) against 2: spread and n not stated, so there is nothing"):
-        retest.welch(Summary(3, 0.1, 4), Summary(2, np.nan, np.nan))
+        welch(Summary(3, 0.1, 4), Summary(2, np.nan, np.nan))
     table = retested("PC-DARTS").frame
     untested = table[table.test == "none"]
     assert len(untested) >= 4 and untested["its numbers"].str.contains("n not stated").all()
@@ -91,8 +92,8 @@ def test_unknown_names_are_refused_by_name():
 
 
 def test_rows_of_an_ablation_are_averaged_as_independent_differences():
-    same = retest.Difference(0.2, 0.1, 10.0, 8)
-    both = retest.mean_difference([same, same])
+    same = Difference(0.2, 0.1, 10.0, 8)
+    both = mean_difference([same, same])
     assert both.value == pytest.approx(0.2) and both.error == pytest.approx(0.1 / 2**0.5)
     assert both.freedom == pytest.approx(20) and both.n == 8
 
