@@ -1,6 +1,6 @@
 """The page of all claims, drawn up while the book is rendered; CSV and JSON are written beside it.
 
-`{all-claims}` stands for the count and the table.
+`{all-claims}` stands for the count and the table, `{claims-before}` for what became of earlier ones.
 """
 
 import functools
@@ -8,16 +8,19 @@ import html
 import json
 from pathlib import Path
 
+import pandas as pd
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-from nasnb.published.claims import FIELDS
-from nasnb.report.answers import SAID, Answer
+from nasnb.published.claims import FIELDS, claim
+from nasnb.report.answers import SAID, Answer, decided_first
 from nasnb.report.claims import FALSE, TRUE
 from nasnb.report.overview import all_answers, command, counted, effect_words, overview
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIGURES = ROOT / "figures"
+BEFORE = ROOT / "book/claims-before.csv"
+FATES = ("kept", "changed", "dropped")
 COLUMNS = (
     "claim",
     "paper",
@@ -100,7 +103,7 @@ def page(answers: list[Answer]) -> str:
     """The count, the links to the files, the table."""
     choose = dict.fromkeys(CHOOSE, " data-choose")
     head = "".join(f'<th scope="col"{choose.get(name, "")}>{name}</th>' for name in COLUMNS)
-    body = "".join(map(row, answers))
+    body = "".join(map(row, decided_first(answers)))
     count = html.escape(counted(answers))
     return (
         f'<p class="count"><strong>{count}</strong> As files: <a href="claims.csv">CSV</a>, '
@@ -108,6 +111,36 @@ def page(answers: list[Answer]) -> str:
         f'aria-label="all claims"><table class="table all-claims"><caption>{len(answers)} claims</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def before() -> str:
+    """What became of the claims of the rule before: counted, and a table that is folded away."""
+    table = pd.read_csv(BEFORE, dtype=str, keep_default_na=False)
+    counts = table.fate.value_counts()
+    told = ", ".join(f"{counts[fate]} {fate}" for fate in FATES)
+    rows = "".join(
+        f"<tr><td>{html.escape(line.claim_before)}<br><small>{line.chapter}</small></td><td>{line.fate}</td>"
+        f"<td>{now(line.claim_now)}</td><td>{html.escape(line.why)}</td></tr>"
+        for line in table.itertuples()
+    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("claim before", "fate", "claim now", "why"))
+    return (
+        f"<details><summary>{len(table)} claims: {told}</summary>"
+        f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>'
+    )
+
+
+def now(id: str) -> str:
+    """A link to the row of a claim; nothing for a claim that was dropped."""
+    return f'<a href="#{claim(id).anchor}">{id}</a>' if id else "–"
+
+
+class ClaimsBefore(Directive):
+    """`{claims-before}`."""
+
+    def run(self) -> list[nodes.Node]:
+        self.state.document.settings.env.note_dependency(str(BEFORE))
+        return [nodes.raw("", before(), format="html")]
 
 
 class AllClaims(Directive):
@@ -169,6 +202,7 @@ def schema() -> dict:
 
 def setup(app):
     app.add_directive("all-claims", AllClaims)
+    app.add_directive("claims-before", ClaimsBefore)
     app.add_role("claim", claim_role)
     app.connect("build-finished", write_files)
     return {"parallel_read_safe": True}

@@ -226,13 +226,17 @@ def effects(rows: pd.DataFrame) -> dict[str, pd.Series]:
     return {claim: values for claim, values in found.items() if len(values)}
 
 
+def arms_of(claim: str) -> list[str]:
+    """The searches behind a claim on NAS-Bench-201, before anything is selected on their supernets."""
+    return sorted({arm.partition("/")[0] for arm in PAIRS.get(claim, ("darts-1st",))})
+
+
 def has_learned(rows: pd.DataFrame, claim: str) -> bool:
     """Whether the supernets of a claim's arms end above twice chance, on held-out images where there are any.
 
     For a cell that falls while its supernet gets better, the supernets must have got better.
     """
-    arms = {arm.partition("/")[0] for arm in PAIRS.get(claim, ("darts-1st",))}  # before anything is selected
-    part = rows[rows.arm.isin(arms)]
+    part = rows[rows.arm.isin(arms_of(claim))]
     seen = at_the_end(part)
     accuracy = seen.valid_accuracy.fillna(seen.train_accuracy)
     fine = bool((accuracy.groupby(seen.arm).mean() >= LEARNED).all())

@@ -17,6 +17,7 @@ from nasnb.report.retest import published_findings
 UNJUDGED = "not judged"
 SAID = (*VERDICTS, UNJUDGED)
 DECIDED = (SUPPORTED, OPPOSITE, NO_EFFECT, TRUE, FALSE)
+TOLD_IN = (*DECIDED, OPEN, NOT_LEARNED, UNJUDGED)  # what is known comes first
 
 
 class Answer(NamedTuple):
@@ -60,6 +61,11 @@ def answers_of(asked: Sequence[Claim], found: Sequence[Evidence]) -> list[Answer
     for i, finding in zip(primary, corrected([ranked[i][0].finding for i in primary]), strict=True):
         ranked[i][0] = replace(ranked[i][0], finding=finding)
     return [Answer(of, each[0] if each else None, tuple(each[1:])) for of, each in zip(asked, ranked, strict=True)]
+
+
+def decided_first(answers: Sequence[Answer]) -> list[Answer]:
+    """In the order in which they are told: what is known before what is not, else as in the table of claims."""
+    return sorted(answers, key=lambda each: TOLD_IN.index(each.verdict))
 
 
 def known(chapter: str, found: Sequence[Evidence] = (), *, figures_dir: str | Path = "figures") -> list[Answer]:

@@ -14,7 +14,7 @@ import torch
 from nasnb.plots.forest import ForestRow, Mark, plot_forest
 from nasnb.plots.style import figure_html
 from nasnb.published.claims import claim, claims
-from nasnb.report.answers import DECIDED, SAID, Answer, counts_in_words, known
+from nasnb.report.answers import DECIDED, Answer, counts_in_words, decided_first, known
 from nasnb.report.claims import FALSE, NOT_LEARNED, TRUE, Finding
 from nasnb.report.evidence import EXACT, KINDS, RUN, Evidence, evidence, write_evidence
 from nasnb.report.tables import glue
@@ -115,7 +115,7 @@ class Opening:
     """The head of a chapter: a count, a sentence of findings per claim, the forest plot of all."""
 
     def __init__(self, answers: Sequence[Answer]):
-        self.answers = sorted(answers, key=lambda each: SAID.index(each.verdict))
+        self.answers = decided_first(answers)
 
     def __repr__(self) -> str:
         lines = [f"{each.verdict}: {each.sentence}. {each.told()}." for each in self.answers]

@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from nasnb.analysis.collapse import arms_of
 from nasnb.config import nearest
 from nasnb.published.claims import FIELDS, claim, claims
-from nasnb.report.answers import Answer, counts_in_words, known
+from nasnb.report.answers import Answer, counts_in_words, decided_first, known
 from nasnb.report.claims import NOT_LEARNED
 from nasnb.report.evidence import EXACT, KIND_WORDS, Evidence
 
-GPU = "needs a GPU"
+GPU, KEPT_ON_TABLE = "needs a GPU", "kept runs on NAS-Bench-201"  # what the column `unjudged` may say
+ON_TABLE = "nas-bench-201"  # the run of `nasnb.workflow.crowd`
 
 
 def all_answers(*, figures_dir: str | Path = "figures") -> list[Answer]:
@@ -58,9 +60,17 @@ def _line(answer: Answer) -> dict[str, Any]:
 
 def command(answer: Answer) -> str:
     """What measures a claim again, at the scale of its strongest evidence or at the one that it needs."""
-    of, kind = answer.claim, "" if answer.best is None else answer.best.kind
+    of, kind, run = answer.claim, getattr(answer.best, "kind", ""), getattr(answer.best, "run", "")
+    if run == "08-full-scale" != of.chapter:
+        return "python figures/08-full-scale/tell_chapters.py"
+    if run == ON_TABLE or of.unjudged == KEPT_ON_TABLE:
+        return (
+            "python -m nasnb.workflow.crowd runs/bench201 --data cifar10-16.npz "
+            f"--plan {','.join(arms_of(of.id))}@0-7 --to out && python -m nasnb.workflow.kept_bench201 "
+            "out/rows.csv.gz --seconds 0 --figures-dir out/figures"
+        )
     preset = "paper" if of.unjudged == GPU else kind if kind in ("gpu", "paper", "overnight") else "overnight"
-    preset = "laptop" if of.design == EXACT else preset
+    preset = "laptop" if of.design == EXACT or kind == "full scale" else preset  # read and counted, not trained
     return f"papermill notebooks/{of.chapter}.ipynb out.ipynb -p preset {preset} -p keep True"
 
 
@@ -84,9 +94,9 @@ def chosen(answers: list[Answer], *, paper: str | None = None, verdict: str | No
 
 
 def in_lines(answers: list[Answer]) -> str:
-    """A line per claim for a terminal, and the count."""
+    """A line per claim for a terminal, what is known first, and the count."""
     lines = []
-    for each in answers:
+    for each in decided_first(answers):
         kind = (each.claim.unjudged or "not measured") if each.best is None else each.best.kind
         n = "" if each.best is None or kind == EXACT else f", n = {each.best.finding.n:,}"
         lines.append(f"{each.claim.id:42} {each.verdict:23} {kind:15} {effect_words(each)}{n}".rstrip())

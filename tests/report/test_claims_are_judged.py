@@ -60,7 +60,14 @@ def test_a_chapter_opens_with_its_findings(chapter):
 
 def test_the_old_words_are_gone():
     places = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
-    for pattern in ("book/*.md", "book/_ext/*.py", "notebooks/*.ipynb", "nasnb/**/*.py"):
+    for pattern in (
+        "book/*.md",
+        "book/*.csv",
+        "book/_ext/*.py",
+        "notebooks/*.ipynb",
+        "nasnb/**/*.py",
+        "figures/**/*.json",
+    ):
         places += sorted(ROOT.glob(pattern))
     assert len(places) > 100
     found = {str(path.relative_to(ROOT)): OLD_WORDS.findall(path.read_text("utf-8")) for path in places}

@@ -3,15 +3,18 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
 from nasnb.published.claims import claims
 from nasnb.report import Findings
-from nasnb.report.evidence import write_evidence
+from nasnb.report.evidence import evidence, write_evidence
 from nasnb.report.overview import all_answers, chosen, command, counted, in_full, in_lines, overview
 from nasnb.workflow.cli import main
+from nasnb.workflow.crowd import jobs
 
+ROOT = Path(__file__).resolve().parents[2]
 PAIRED, NOT_LEARNED = "pc-darts/partial-lowers-error", "pc-darts/beta-lowers-error"
 
 
@@ -46,6 +49,27 @@ def test_commands_measure_at_the_scale_of_the_evidence(folder):
     by_id = {each.claim.id: command(each) for each in all_answers(figures_dir=folder)}
     assert "notebooks/03-pc-darts.ipynb" in by_id[PAIRED] and "-p preset overnight -p keep True" in by_id[PAIRED]
     assert "-p preset paper" in by_id["pc-darts/imagenet"] and "-p preset laptop" in by_id["pc-darts/sizes"]
+    assert "--plan k4,k4-beta@0-7" in by_id["pc-darts/beta-201"] and "papermill" not in by_id["pc-darts/beta-201"]
+
+
+def test_what_others_ran_is_read_again_where_it_is_read(tmp_path):
+    own, told = "full-scale/ranking-survives", "darts/skip-outweighs"
+    for id, run in ((own, ""), (told, "08-full-scale")):
+        made = evidence(id, [0.1, 0.2, 0.15], kind="full scale", run=run)
+        write_evidence(made.claim.chapter, [made], figures_dir=tmp_path)
+    by_id = {each.claim.id: command(each) for each in all_answers(figures_dir=tmp_path)}
+    assert by_id[own] == "papermill notebooks/08-full-scale.ipynb out.ipynb -p preset laptop -p keep True"
+    script = by_id[told].split()[-1]
+    assert (ROOT / script).exists() and f'"{told}"' in (ROOT / script).read_text()
+
+
+def test_every_command_names_what_there_is():
+    for each in all_answers(figures_dir=ROOT / "figures"):
+        words = command(each).split()
+        assert all((ROOT / word).exists() for word in words if word.startswith(("notebooks/", "figures/"))), each
+        if "--plan" in words:
+            planned = jobs([words[words.index("--plan") + 1]])
+            assert {seed for _, seed in planned} == set(range(8)), each
 
 
 def test_one_claim_in_full(folder):

@@ -10,6 +10,7 @@ import pytest
 
 from nasnb.published.claims import claims
 from nasnb.report import Findings
+from nasnb.report.answers import DECIDED
 from nasnb.report.evidence import write_evidence
 from nasnb.report.overview import all_answers
 
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
 
 def test_every_claim_has_its_anchor_and_leads_to_its_chapter(extension, folder):
     html = extension.page(all_answers(figures_dir=folder))
-    assert re.findall(r'<tr id="([^"]+)"', html) == [of.anchor for of in claims()]
+    assert sorted(re.findall(r'<tr id="([^"]+)"', html)) == sorted(of.anchor for of in claims())
     for of in claims():
         assert f'<a href="chapters/{of.chapter}.html">{of.id}</a>' in html
 
@@ -49,6 +50,28 @@ def test_a_row_says_what_its_columns_promise(extension, folder):
     assert cells["scale"] == "CIFAR-10 &lt;at&gt; 16 px"
     assert "-p preset overnight -p keep True" in cells["measure it again"]
     assert set(extension.CHOOSE) <= set(extension.COLUMNS)
+
+
+def test_what_is_decided_comes_first(extension, folder):
+    answers = all_answers(figures_dir=folder)
+    html, verdict = extension.page(answers), {each.claim.anchor: each.verdict for each in answers}
+    told = [verdict[anchor] in DECIDED for anchor in re.findall(r'<tr id="([^"]+)"', html)]
+    assert any(told) and told == sorted(told, reverse=True)
+
+
+def test_every_earlier_claim_is_kept_changed_or_dropped_and_says_why(extension):
+    lines = pd.read_csv(extension.BEFORE, dtype=str, keep_default_na=False)
+    assert set(lines.fate) == set(extension.FATES) and lines.why.str.len().min() > 5
+    assert not lines.duplicated(["chapter", "claim_before"]).any()
+    chapter = {of.id: of.chapter for of in claims()}
+    for line in lines.itertuples():
+        assert (line.fate == "dropped") == (line.claim_now == ""), line
+        assert line.claim_now == "" or chapter[line.claim_now] == line.chapter, line
+    html = extension.before()
+    assert html.count("<tr>") == len(lines) + 1
+    counts = map(int, re.findall(r"(\d+) [a-z]+[,<]", html.partition(":")[2].partition("/summary")[0]))
+    assert sum(counts) == len(lines)
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= {of.anchor for of in claims()}
 
 
 def test_csv_and_json_stand_beside_the_page(extension, tmp_path):
