@@ -78,8 +78,11 @@ def cells_and_sizes(state: SearchState) -> Iterator[tuple[str, int, Cell, tuple[
     maps = stem(torch.empty(2, channels, *state.data.image_size[1:], device="meta"))
     height, width = maps[1].shape[-2:]
     for i, (cell, group) in enumerate(zip(state.net.blocks, state.net.groups, strict=True)):
-        height, width = -(-height // cell.stride), -(-width // cell.stride)
-        yield group, i, cell, (height, width)
+        # the blocks between the stages of NAS-Bench-201 are no cells: they halve what the next cells see
+        stride = 2 if group is None else cell.stride
+        height, width = -(-height // stride), -(-width // stride)
+        if group is not None:
+            yield group, i, cell, (height, width)
 
 
 def _ranks(cell: Cell, edges, size: tuple[int, int], *, of: str, shape_rule: str) -> Tensor:

@@ -22,6 +22,13 @@ def spreads(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") 
     return _numbers(table, columns).groupby(table[by], sort=False).std()
 
 
+def half_widths(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.DataFrame:
+    """Of the 95 % t intervals of `means`; NaN of fewer than two numbers, and 0 where all are the same."""
+    groups = _numbers(table, columns).groupby(table[by], sort=False)
+    n = groups.count()
+    return groups.std() / np.sqrt(n) * stats.t.ppf(0.975, (n - 1).where(n > 1))
+
+
 def reasons(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> dict[tuple[str, str], str]:
     """{(method, column): why it is not defined}, where it is so for every seed."""
     found = {}
