@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from nasnb.runs.files import as_json, check_name, checksum, read_json, read_whole, runs_folder, write_whole
 from nasnb.runs.freshness import code_in_use, notebooks_beside
@@ -47,8 +48,9 @@ def keep(
     for kind, content in parts.items():
         write_whole(_landing(base, kind), content)
     files = {kind: checksum(content) for kind, content in parts.items()}
+    words = [str(name) for name, of in table.dtypes.items() if not is_numeric_dtype(of)]  # digits of text stay text
     chapter = notebooks_beside(runs_folder(figures_dir)) / f"{name.split('/')[0]}.ipynb"
-    facts = {**record, "code": code_in_use(chapter), "files": files}
+    facts = {**record, "code": code_in_use(chapter), "files": files, "words": words}
     write_whole(_file(base, "json"), as_json(facts))  # from here on the new ones count
     _end_landing(base)
 
@@ -66,9 +68,8 @@ def kept(name: str, *, figures_dir: str | Path = "figures") -> Kept | None:
     if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
         raise ValueError(f"{_file(base, 'json')} is no record of a kept result: keep it again, or restore it from git")
     svg, csv = (_part(base, kind, record["files"]) for kind in ("svg", "csv"))
-    return Kept(
-        svg.decode(), pd.read_csv(io.BytesIO(csv)), {n: v for n, v in record.items() if n not in ("files", "code")}
-    )
+    table = pd.read_csv(io.BytesIO(csv), dtype=dict.fromkeys(record.get("words", ()), str))
+    return Kept(svg.decode(), table, {n: v for n, v in record.items() if n not in ("files", "code", "words")})
 
 
 def _end_landing(base: Path) -> None:

@@ -81,7 +81,7 @@ def look_up(method: Method, seed: int, genotype: Genotype) -> float:
     return Bench201Table.load().accuracy(genotype)["cifar10"]
 
 
-def rows(
+def observed(
     methods: Mapping[str, Method], data: Data, config: SearchConfig, *, seeds: Iterable[int], rate: Rate, **how: Any
 ) -> Iterator[dict[str, Any]]:
     """A row per seed, method and state (TRAINED, CONTROL): diagnostics, accuracies (%), seconds of the clock.
@@ -183,7 +183,7 @@ def scale_words(side: int, n: int) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def make_table(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(
         prog="python -m nasnb.workflow.eight_supernets", description=__doc__.splitlines()[0]
@@ -196,9 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, methods, lines = unpack(a.images), {name: on_table(name) for name in EIGHT}, []
     for seed in range(a.seeds):
         how = {"runs_dir": a.runs_dir, "n_batches": 8, "batch_size": 64}
-        lines += rows(methods, data, SIZE, seeds=[seed], rate=look_up, **how)
+        lines += observed(methods, data, SIZE, seeds=[seed], rate=look_up, **how)
         keep_table(pd.DataFrame(lines), data, figures_dir=a.figures_dir)  # after every seed: it may be stopped
 
 
 if __name__ == "__main__":
-    main()
+    make_table()

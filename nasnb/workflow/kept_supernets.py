@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
@@ -30,6 +30,7 @@ from nasnb.search.state import SearchState, begin
 from nasnb.spaces.sharp import sharp_space
 from nasnb.supernet.partial_channels import PartialMix
 
+KEPT, SEARCHED = "kept", "searched"  # what the chapters' parameter `supernets` may say
 FOLDER = "supernets"
 SIDE = 16  # pixels
 SIZE = {"epochs": 6, "train_images": 5000, "lr": 0.05}  # beside what `laptop` says: steps are few, so they are larger
@@ -43,6 +44,36 @@ METHOD_OF = {  # the eight supernets of chapter 07, by their names here
     "sgas": "sgas",
     "fixed-alpha": "darts-pt-fixed-alpha",
 }
+
+
+def which_supernets(preset: str, asked: str | None = None) -> str:
+    """What was `asked` for, else KEPT where a search would take too long, and the chapter's own from `overnight` on."""
+    return asked or (KEPT if preset in ("smoke", "laptop") else SEARCHED)
+
+
+class Trained(NamedTuple):
+    """A supernet as every analysis takes it, and where it comes from, for captions."""
+
+    state: SearchState
+    words: str
+
+
+def trained(name: str, supernets: str, *, search: Callable[[], Result], figures_dir: str | Path = "figures") -> Trained:
+    """The kept supernet `name`, or what `search()` ends with. Raises ValueError as `kept_supernet` does."""
+    if supernets == KEPT:
+        return Trained(kept_supernet(name, figures_dir=figures_dir), kept_words(name, figures_dir=figures_dir))
+    found = search()
+    state = found.state()
+    return Trained(state, f"Searched supernet ({_scale(state)}, {state.data.name}).")
+
+
+def kept_words(name: str, *, figures_dir: str | Path = "figures") -> str:
+    """`Kept supernet (3 cells, 4 channels, ...; one seed), looked at on images that it has not seen.`"""
+    found = kept(f"{FOLDER}/{name}", figures_dir=figures_dir)
+    if found is None:
+        raise FileNotFoundError(f"no supernet {_weights_file(name, figures_dir)}: {_cure(name)}")
+    r = found.record
+    return f"Kept supernet ({r['scale']}; {r['data']}; one seed), looked at on images that it has not seen."
 
 
 def kept_supernet(name: str, *, figures_dir: str | Path = "figures") -> SearchState:

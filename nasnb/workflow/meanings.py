@@ -141,6 +141,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "regimen": _one_of(lambda: ("plain", "improved")),
     "cells_from": _one_of(lambda: ("search", "published")),
     "order": _one_of(lambda: (1, 2)),
+    "supernets": _one_of(lambda: ("kept", "searched")),
     "image_size": _at_least(8),
     **dict.fromkeys(
         (

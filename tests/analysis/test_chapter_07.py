@@ -58,8 +58,8 @@ WITHOUT = {
     "sharpdarts-max-w": set(),
     "pc-darts": set(),
     "stacnas": set(),
-    "msr-darts": {"agreement", "skip_gap", "eigenvalue"},
-    "darts-pt-fixed-alpha": {"agreement", "skip_gap", "eigenvalue"},
+    "msr-darts": {"agreement", "skip_gap", "entropy", "eigenvalue"},
+    "darts-pt-fixed-alpha": {"agreement", "skip_gap", "entropy", "eigenvalue"},
 }
 
 
@@ -93,6 +93,23 @@ def test_the_skip_gap_is_the_one_of_the_mixing_weights(darts):
     convolutions = [i for i, op in enumerate(ops) if "conv" in op]
     by_hand = weights[:, ops.index("skip_connect")] - weights[:, convolutions].amax(1)
     assert measures.final_skip_gap(darts) == pytest.approx(float(by_hand.mean()))
+
+
+def test_entropy_is_1_for_equal_weights_and_0_for_a_decided_alpha():
+    state = fresh("darts-1st")
+    with torch.no_grad():
+        for alpha in state.relaxation.alpha.values():
+            alpha.zero_()
+        assert measures.alpha_entropy(state) == pytest.approx(1, abs=1e-6)
+        for alpha in state.relaxation.alpha.values():
+            alpha[:, 2] = 100
+    assert measures.alpha_entropy(state) == pytest.approx(0, abs=1e-6)
+
+
+def test_parts_share_no_image(darts):
+    parts = measures.in_parts(darts, 3)
+    assert sum(len(part.valid) for part in parts) == len(darts.valid)
+    assert torch.equal(torch.cat([part.train.images for part in parts]), darts.train.images)
 
 
 def test_agreement_is_the_mean_of_the_edges(darts, monkeypatch):

@@ -54,6 +54,15 @@ def test_what_is_read_again_is_what_was_kept(figures):
     assert kept("01-chapter/result", figures_dir=figures).record == RECORD
 
 
+def test_digits_that_are_text_stay_text(tmp_path):
+    table = pd.DataFrame({"cell": ["011111", "222222"], "n": [1, 2], "fine": [True, False], "gone": [None, "7"]})
+    keep("01-chapter/cells", "<svg/>", table, RECORD, figures_dir=tmp_path)
+    found = kept("01-chapter/cells", figures_dir=tmp_path).table
+    assert found.cell.tolist() == ["011111", "222222"] and found.gone[1] == "7" and pd.isna(found.gone[0])
+    assert found.n.dtype == int and found.fine.dtype == bool
+    assert found[found.fine].n.tolist() == [1]
+
+
 def test_an_empty_folder_is_a_mistake(tmp_path, capsys):
     assert main(["keep", "--check", "--figures", str(tmp_path)]) == 2
     assert "no kept results in" in capsys.readouterr().err
