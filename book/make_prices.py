@@ -1,4 +1,4 @@
-"""Writes figures/bench/chapters.csv: what a chapter cost at a preset, from executed copies that computed everything.
+"""Writes figures/bench/chapters.csv: processor seconds of a chapter at a preset, from copies that computed everything.
 
 python book/make_prices.py EXECUTED.ipynb ...
 """
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
-import psutil
 import torch
 
 from nasnb.runs.record import environment
@@ -24,11 +23,11 @@ def line(path: Path) -> dict:
         raise ValueError(f"{path} shares its runs with other chapters: execute it with an empty runs_dir of its own")
     here = environment(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     preset = meta["papermill"]["parameters"].get("preset", "laptop")
-    device = f"{psutil.cpu_count()} cores of {here['device']}" if here["device_kind"] == "cpu" else here["device"]
+    device = f"a core of {here['device']}" if here["device_kind"] == "cpu" else here["device"]
     return {
         "chapter": Path(meta["papermill"]["input_path"]).stem,
         "preset": preset,
-        "seconds": round(meta["nasnb"]["seconds"]),
+        "processor_seconds": round(meta["nasnb"]["processor_seconds"]),
         "device": device,
         "commit": here["commit"][:10],
         "date": meta["papermill"]["start_time"][:10],

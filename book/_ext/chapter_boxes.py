@@ -68,7 +68,7 @@ def prices(chapter: str) -> list[tuple[str, str]]:
 
 
 def priced(line) -> str:
-    return f"{minutes(line.seconds)}, measured on {line.device} ({line.date}, commit {line.commit})"
+    return f"{minutes(line.processor_seconds)} of {line.device}, measured ({line.date}, commit {line.commit})"
 
 
 def minutes(seconds: float) -> str:

@@ -140,8 +140,9 @@ def test_a_file_that_is_no_notebook_is_a_mistake(folder, capsys):
 def test_run_executes_with_the_values_and_the_copy_appears_whole(folder, capsys):
     assert main(["run", "01-tiny", "-p", "seed=21", "--output", "out/copy.ipynb"]) == 0
     assert (folder / "seen.txt").read_text() == "smoke 21\n"
-    cells = nbformat.read(folder / "out" / "copy.ipynb", 4).cells
-    assert cells[-1].outputs[0].data["text/plain"] == "42"
+    copy = nbformat.read(folder / "out" / "copy.ipynb", 4)
+    assert copy.cells[-1].outputs[0].data["text/plain"] == "42"
+    assert copy.metadata["nasnb"]["processor_seconds"] > 0  # those of the kernel
     assert [path.name for path in (folder / "out").iterdir()] == ["copy.ipynb"]
     assert "out/copy.ipynb: executed in" in capsys.readouterr().out
 
