@@ -2,8 +2,8 @@
 
 python book/make_front.py
 
-`make book` runs it. The numbers come from `figures/*/claims.csv`, the version from pyproject.toml, and the repository's
-address from one place: `repository: url:` in _config.yml.
+`make book` runs it. The numbers come from `figures/*/claims.csv` and `figures/bench/chapters.csv`, the version from
+pyproject.toml, and the repository's address from one place: `repository: url:` in _config.yml.
 """
 
 import json
@@ -11,6 +11,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from nasnb.plots.forest import plot_forest
@@ -68,6 +69,16 @@ def address_block() -> str:
     )
 
 
+def prices_block(table: pd.DataFrame) -> str:
+    """What the chapters took, one after another; empty until somebody has measured it."""
+    lines = []
+    for (preset, device), found in table.groupby(["preset", "device"], sort=False):
+        minutes, longest = found.seconds.sum() / 60, found.seconds.max() / 60
+        took = f"{len(found)} chapters in {minutes:.0f} minutes, the longest in {longest:.1f}"
+        lines.append(f"`{preset}`: {took}, one after another on {device}.")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
 def readme(text: str, blocks: dict[str, str]) -> str:
     """The text with its marked blocks renewed. Raises ValueError for a block that nobody makes, or that is missing."""
     if {match[2] for match in BLOCK.finditer(text)} != set(blocks):
@@ -115,7 +126,8 @@ def main() -> None:
     use_style()
     drawn = svg(plot_forest(forest_rows(highlights(answers))))
     start = drawn.index(">", drawn.index("<svg")) + 1
-    blocks = {"findings": findings_block(answers), "address": address_block()}
+    prices = prices_block(pd.read_csv(FIGURES / "bench/chapters.csv"))
+    blocks = {"findings": findings_block(answers), "address": address_block(), "prices": prices}
     contents = {
         PICTURE: drawn[:start] + DARK + drawn[start:],
         "README.md": readme((ROOT / "README.md").read_text(encoding="utf-8"), blocks),

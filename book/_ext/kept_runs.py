@@ -29,7 +29,7 @@ def figure(name: str) -> str:
     if result is None:
         return f"<p>The kept result <code>{html.escape(name)}</code> has not been made yet.</p>"
     record = result.record
-    return figure_html(result.svg, record["alt"], f"{record['scale']} {result}", result.table)
+    return figure_html(result.svg, record["alt"], f"{record['scale']} {result}", result.table, record=record)
 
 
 def runs() -> str:

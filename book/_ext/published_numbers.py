@@ -169,7 +169,8 @@ def bench201() -> str:
     alt += (
         "this book's small searches as points, the published averages as diamonds, that of DARTS far above all others."
     )
-    return figure_html(figure, alt, f"Points: measured here, small-scale. {mine.record['scale']} {mine}", last)
+    words = f"Points: measured here, small-scale. {mine.record['scale']} {mine}"
+    return figure_html(figure, alt, words, last, record=mine.record)
 
 
 PLOTS = {

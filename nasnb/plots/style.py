@@ -10,8 +10,9 @@ import base64
 import html
 import io
 import itertools
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -176,8 +177,15 @@ _STYLE = (
 )
 
 
-def show(figure: Figure | Axes | str, alt: str, caption: str | None = None, data: pd.DataFrame | None = None) -> None:
-    """Display a figure, or the text of a kept SVG, with alt text, caption and a link to the plotted numbers.
+def show(
+    figure: Figure | Axes | str,
+    alt: str,
+    caption: str | None = None,
+    data: pd.DataFrame | None = None,
+    *,
+    record: Mapping[str, Any] | None = None,
+) -> None:
+    """Display a figure, or the text of a kept SVG, with alt text, caption, links to the plotted numbers and a record.
 
     One axes of a figure stands for all of it.
     `alt` tells in a sentence or two what there is to see. The caption names n, data set and scale.
@@ -186,7 +194,7 @@ def show(figure: Figure | Axes | str, alt: str, caption: str | None = None, data
     from IPython.display import display  # here, because plots are also drawn where there is no notebook
 
     figure = figure.figure if isinstance(figure, Axes) else figure
-    display({"text/html": figure_html(figure, alt, caption, data), "text/plain": alt}, raw=True)
+    display({"text/html": figure_html(figure, alt, caption, data, record=record), "text/plain": alt}, raw=True)
 
 
 def svg(figure: Figure) -> str:
@@ -212,6 +220,7 @@ def figure_html(
     data: pd.DataFrame | None = None,
     *,
     narrow: Figure | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> str:
     """What `show` displays: a `<figure>` with everything inside it, so that it needs no file and no network.
 
@@ -226,7 +235,7 @@ def figure_html(
     for drawn in (figure, narrow):
         if isinstance(drawn, Figure):
             plt.close(drawn)
-    return framed(content, note_html(caption, data, alt))
+    return framed(content, note_html(caption, data, alt, record))
 
 
 def image_html(svg_text: str, alt: str, boxes: str = "") -> str:
@@ -243,9 +252,11 @@ def image_html(svg_text: str, alt: str, boxes: str = "") -> str:
     return f'<div style="overflow-x:auto">{image}</div>'
 
 
-def note_html(caption: str | None, data: pd.DataFrame | None, alt: str) -> str:
-    """Caption and link to the plotted numbers; empty if there is neither."""
-    note = f"{html.escape(caption or '')} {_csv_link(data, alt) if data is not None else ''}".strip()
+def note_html(caption: str | None, data: pd.DataFrame | None, alt: str, record: Mapping[str, Any] | None = None) -> str:
+    """Caption and links to the plotted numbers and to the record of a kept result; empty if there is nothing."""
+    csv = "" if data is None else _download(alt, "Numbers", "csv", _as_csv(data))
+    told = "" if record is None else _download(alt, "Record", "json", json.dumps(record, indent=1, default=str))
+    note = " ".join(filter(None, [html.escape(caption or ""), csv, told]))
     # colours stand on every element: themes set their own for captions and links, made for another background
     look = f"color:{MUTED};text-align:left;font-size:.85em;font-weight:400;margin:.4rem 0 0"
     return f'<figcaption style="{look}">{note}</figcaption>' if note else ""
@@ -273,11 +284,14 @@ def _css_width(svg_text: str) -> int:
     return round(float(size[1]) * (100 / 72 if size[2] == "pt" else 1))
 
 
-def _csv_link(data: pd.DataFrame, alt: str) -> str:
-    numbers = data.to_csv(index=not isinstance(data.index, pd.RangeIndex), float_format="%.6g")
+def _as_csv(data: pd.DataFrame) -> str:
+    return data.to_csv(index=not isinstance(data.index, pd.RangeIndex), float_format="%.6g")
+
+
+def _download(alt: str, words: str, kind: str, content: str) -> str:
     name = "-".join(re.findall(r"[a-z0-9]+", alt.lower())[:6])
-    href = f"data:text/csv;charset=utf-8;base64,{_base64(numbers)}"
-    return f'<a style="color:#00557f;text-decoration:underline" download="{name}.csv" href="{href}">Numbers (CSV)</a>'
+    source = f'download="{name}.{kind}" href="data:text/{kind};charset=utf-8;base64,{_base64(content)}"'
+    return f'<a style="color:#00557f;text-decoration:underline" {source}>{words} ({kind.upper()})</a>'
 
 
 def _base64(text: str) -> str:

@@ -7,7 +7,7 @@ from nasnb.runs.kept import Kept, kept
 
 
 def show_kept(name: str) -> Kept | None:
-    """Display the kept result `name` with its record as caption; where there is none, say so and return None.
+    """Display the kept result `name` with its record as caption and file; where there is none, say so and return None.
 
     The record's `alt` tells in words what there is to see, its `scale` ends the caption. Raises ValueError without an
     alt text.
@@ -17,5 +17,5 @@ def show_kept(name: str) -> Kept | None:
         print(f"The kept result figures/{name} is not here.")
         return None
     caption = f"{found} {found.record.get('scale', '')}".rstrip()
-    show(found.svg, alt=found.record.get("alt", ""), caption=caption, data=found.table)
+    show(found.svg, alt=found.record.get("alt", ""), caption=caption, data=found.table, record=found.record)
     return found

@@ -188,6 +188,14 @@ def test_a_figure_carries_its_alt_text_caption_and_numbers():
     assert base64.b64decode(link[2]).decode() == table.to_csv(index=False)
 
 
+def test_a_kept_figure_has_its_record_one_click_away():
+    html = style.figure_html(plt.figure(), ALT, "n = 4 seeds", record={"commit": "abc", "seed": [0, 1]})
+    link = re.search(r'download="([^"]+)" href="data:text/json;charset=utf-8;base64,([^"]+)">Record \(JSON\)', html)
+    assert link[1] == "a-cell-with-four-nodes-two.json"
+    assert json.loads(base64.b64decode(link[2])) == {"commit": "abc", "seed": [0, 1]}
+    assert "Numbers" not in html
+
+
 def test_a_kept_svg_is_shown_as_it_is():
     kept = plots.svg(plt.figure(figsize=(4, 2)))
     html = style.figure_html(kept, ALT)

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from docutils import nodes
@@ -57,12 +58,38 @@ def test_readme_has_the_blocks_and_no_other_words_are_touched():
     import make_front
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    renewed = make_front.readme(text, {"findings": "A\n", "address": "B\n"})
-    assert "A\n<!-- end of findings -->" in renewed and "B\n<!-- end of address -->" in renewed
+    renewed = make_front.readme(text, {"findings": "A\n", "address": "B\n", "prices": "C\n"})
+    assert all(f"{made}\n<!-- end of" in renewed for made in "ABC")
     outside = make_front.BLOCK.sub("", text)
     assert make_front.BLOCK.sub("", renewed) == outside
     with pytest.raises(ValueError, match="marked blocks address"):
         make_front.readme(text, {"address": "B\n"})
+
+
+def test_prices_in_readme_are_sums_of_what_was_measured():
+    import make_front
+
+    columns = ["chapter", "preset", "seconds", "device"]
+    table = pd.DataFrame([["01", "laptop", 90, "2 cores"], ["02", "laptop", 150, "2 cores"]], columns=columns)
+    said = make_front.prices_block(table)
+    assert said == "`laptop`: 2 chapters in 4 minutes, the longest in 2.5, one after another on 2 cores.\n"
+    assert make_front.prices_block(table[:0]) == ""
+
+
+def test_facts_are_sentences_with_a_number_and_say_what_is_not_measured(tmp_path, monkeypatch):
+    import facts
+
+    words = {"price": ["01-darts", "smoke"], "prices": ["laptop"], "faster": ["quark0"], "exact": ["05-msr-darts"]}
+    for name, fact in facts.FACTS.items():
+        if name == "seeds":  # judges every claim, which takes seconds
+            continue
+        said = fact(*words.get(name, []))
+        assert re.search(r"\d", said) or said == facts.UNKNOWN, name
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/chapters.csv").write_text("chapter,preset,seconds,device\n01-darts,smoke,45,2 cores\n")
+    monkeypatch.setattr(facts, "FIGURES", tmp_path)
+    assert facts.price("01-darts", "smoke") == "45 seconds on 2 cores"
+    assert facts.price("01-darts", "paper") == facts.prices("laptop") == facts.UNKNOWN
 
 
 def test_citation_and_codecheck_say_what_the_project_says():
