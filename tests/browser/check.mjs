@@ -177,6 +177,12 @@ function checkLinks(links, visited, count) {
   return faults;
 }
 
+let told = 0;
+function tell(faults) {
+  for (const line of faults) console.log(line);
+  told += faults.length;
+}
+
 const count = {
   pages: 0, views: 0, figures: 0, formulas: 0, links: 0,
   "requests outside": 0, "console errors": 0, "accessibility violations": 0, "horizontal scrolling": 0, "cut off": 0,
@@ -190,7 +196,7 @@ const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"],
 });
-const faults = [], visited = new Map(), links = new Map(), names = pages();
+const visited = new Map(), links = new Map(), names = pages();
 for (const [look, { theme, width, height }] of Object.entries(LOOKS)) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, offline: true });
   await context.route(/^(?!file:|data:|blob:)/, (route) => route.abort());
@@ -200,7 +206,7 @@ for (const [look, { theme, width, height }] of Object.entries(LOOKS)) {
   }, theme);
   for (const name of names) {
     const seen = await visit(context, name, look, count);
-    faults.push(...seen.faults);
+    tell(seen.faults);
     visited.set(name, new Set([...(visited.get(name) ?? []), ...seen.ids]));
     links.set(name, [...(links.get(name) ?? []), ...seen.links]);
     count.views++;
@@ -209,7 +215,6 @@ for (const [look, { theme, width, height }] of Object.entries(LOOKS)) {
 }
 await browser.close();
 count.pages = names.length;
-faults.push(...checkLinks(links, visited, count));
-for (const line of faults) console.log(line);
+tell(checkLinks(links, visited, count));
 console.log(Object.entries(count).map(([what, n]) => `${what}: ${n}`).join(", "));
-process.exit(faults.length ? 1 : 0);
+process.exit(told ? 1 : 0);
