@@ -70,12 +70,12 @@ def address_block() -> str:
 
 
 def prices_block(table: pd.DataFrame) -> str:
-    """What the chapters took, one after another; empty until somebody has measured it."""
+    """What the chapters took of a processor, one after another; empty until somebody has measured it."""
     lines = []
     for (preset, device), found in table.groupby(["preset", "device"], sort=False):
-        minutes, longest = found.seconds.sum() / 60, found.seconds.max() / 60
-        took = f"{len(found)} chapters in {minutes:.0f} minutes, the longest in {longest:.1f}"
-        lines.append(f"`{preset}`: {took}, one after another on {device}.")
+        minutes, longest = found.processor_seconds.sum() / 60, found.processor_seconds.max() / 60
+        took = f"{len(found)} chapters take {minutes:.0f} minutes of {device}, the longest {longest:.1f}"
+        lines.append(f"At `{preset}` {took}; `make book` runs one on every core.")
     return "\n".join(lines) + "\n" if lines else ""
 
 

@@ -105,16 +105,16 @@ def price(chapter: str, preset: str) -> str:
     """What a chapter took at a preset."""
     table = read("bench/chapters.csv")
     found = table[(table.chapter == chapter) & (table.preset == preset)]
-    return UNKNOWN if found.empty else f"{minutes(found.seconds.iloc[0])} on {found.device.iloc[0]}"
+    return UNKNOWN if found.empty else f"{minutes(found.processor_seconds.iloc[0])} of {found.device.iloc[0]}"
 
 
 def prices(preset: str) -> str:
     """From the cheapest chapter to the dearest."""
     table = read("bench/chapters.csv")
-    found = table[table.preset == preset].seconds
+    found = table[table.preset == preset].processor_seconds
     if found.empty:
         return UNKNOWN
-    return f"{minutes(found.min())} to {minutes(found.max())} ({len(found)} chapters)"
+    return f"{minutes(found.min())} to {minutes(found.max())} of one core ({len(found)} chapters)"
 
 
 def kills() -> str:
