@@ -72,7 +72,10 @@ def test_prices_in_readme_are_sums_of_what_was_measured():
     columns = ["chapter", "preset", "processor_seconds", "device"]
     table = pd.DataFrame([["01", "laptop", 90, "one core"], ["02", "laptop", 150, "one core"]], columns=columns)
     said = make_front.prices_block(table)
-    assert said == "At `laptop` 2 chapters take 4 minutes of one core, the longest 2.5; `make book` runs one on every core.\n"
+    assert (
+        said
+        == "At `laptop` 2 chapters take 4 minutes of one core, the longest 2.5; `make book` runs one on every core.\n"
+    )
     assert make_front.prices_block(table[:0]) == ""
 
 
@@ -86,7 +89,9 @@ def test_facts_are_sentences_with_a_number_and_say_what_is_not_measured(tmp_path
         said = fact(*words.get(name, []))
         assert re.search(r"\d", said) or said == facts.UNKNOWN, name
     (tmp_path / "bench").mkdir()
-    (tmp_path / "bench/chapters.csv").write_text("chapter,preset,processor_seconds,device\n01-darts,smoke,45,one core\n")
+    (tmp_path / "bench/chapters.csv").write_text(
+        "chapter,preset,processor_seconds,device\n01-darts,smoke,45,one core\n"
+    )
     monkeypatch.setattr(facts, "FIGURES", tmp_path)
     assert facts.price("01-darts", "smoke") == "45 seconds of one core"
     assert facts.price("01-darts", "paper") == facts.prices("laptop") == facts.UNKNOWN
