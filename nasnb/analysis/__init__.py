@@ -5,7 +5,6 @@ from nasnb.analysis.fans import Fan, Place, fans_of, places, watching
 from nasnb.analysis.hessian import alpha_hessian, dominant_eigenvalue
 from nasnb.analysis.logs import (
     conditional_accuracy,
-    count_of,
     eigenvalues,
     moving_average,
     read_derivatives,
@@ -40,7 +39,6 @@ __all__ = [
     "cell_width",
     "conditional_accuracy",
     "correlation_with_interval",
-    "count_of",
     "dominant_eigenvalue",
     "edge_agreement",
     "eigenvalues",

@@ -43,7 +43,8 @@ _FLOAT = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _EPOCH = re.compile(r"epoch:?\s+(\d+),?\s+lr\b:?\s*([^\s,|]*)", re.IGNORECASE)  # drop_prob and others may follow
 _BOTH = re.compile(r"epoch (\d+)\s+\|\s+train_acc\s*(\S*)\s*\|?\s*(?:valid_acc)?\s*(\S*)")  # RandomNAS: from 1
 _ACCURACY = re.compile(r"(train|valid)_acc(?:uracy)?\b:?\s*([^\s,|]*)")  # losses may follow
-_STEP = re.compile(r"Train: \[\s*(\d+)/")  # pt.darts: from 1
+_STEP = re.compile(r"Train: \[\s*(\d+)/\s*(\d+)")  # pt.darts: from 1
+_PLANNED = re.compile(r"args = Namespace\(.*\bepochs=(\d+)")
 _FINAL = re.compile(r"(Train|Valid): \[\s*(\d+)/\s*\d+\] Final Prec@1\s*(\S*)")
 _HEADING = re.compile(r"# Alpha - (\w+)")
 _STRUCTURE = re.compile(r"(?:Structure\()?(?:\d+ nodes with )?(\|.*\|)\)?$")  # NAS-Bench-201, as AutoDL prints it
@@ -70,7 +71,7 @@ def events(path: str | Path) -> Iterator[Event]:
     """What the log says, in its order.
 
     epoch (number from 0, lr or None), train_accuracy and valid_accuracy (percent), genotype, alphas (a new epoch's
-    begin to be printed), group (name of the matrices that follow), matrix (edges, ops).
+    begin to be printed), group (name of the matrices that follow), matrix (edges, ops), planned (how many epochs).
     """
     all_lines, at = lines(path), 0
     while at < len(all_lines):
@@ -98,6 +99,9 @@ def _said(path: str | Path, line: Line) -> Iterator[Event]:
         yield Event(number, f"{found[1].lower()}_accuracy", number_of(path, line, found[3], 0, 100))
     elif found := _STEP.match(text):
         yield Event(number, "same epoch", int(found[1]) - 1)
+        yield Event(number, "planned", int(found[2]))
+    elif found := _PLANNED.match(text):
+        yield Event(number, "planned", int(found[1]))
     elif text.startswith("####### ALPHA"):
         yield Event(number, "alphas", None)
     elif found := _HEADING.match(text):
@@ -198,6 +202,20 @@ def _checked(path: str | Path, rows: list[tuple[Line, list[float]]], begins: Lin
         return values
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def check_once(path: str | Path, line: int, epoch: int | None, kind: str, value: float, before: float) -> None:
+    """Raises DamagedLog for another accuracy of a kind that an epoch has: it is of one whose own line was lost."""
+    if before != value:
+        words = f"{kind.replace('_', ' ')} {value:g} in epoch {epoch}, which has {before:g} already"
+        raise DamagedLog(path, line, f"{words}: the line of the epoch after it is missing")
+
+
+def lost_epochs(first: int, last: int, planned: int | None) -> str:
+    """Which epochs a log lacks at its ends, if any: they count from 0, and it may say how many there were to be."""
+    spans = [(0, first - 1), (last + 1, (planned or 0) - 1)]
+    words = [f"{begin} to {end}" if begin < end else f"{begin}" for begin, end in spans if begin <= end]
+    return f"epochs {' and '.join(words)}" + (f" of {planned}" if planned else "") if words else ""
 
 
 def check_gaps(path: str | Path, table: pd.DataFrame, begins: Sequence[int]) -> None:

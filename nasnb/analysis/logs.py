@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nasnb.analysis.log_lines import DamagedLog, Line, check_gaps, events, lines, number_of
+from nasnb.analysis.log_lines import DamagedLog, Line, check_gaps, check_once, events, lines, lost_epochs, number_of
 from nasnb.architecture import N_INPUTS, Choices, Edge, Genotype
 from nasnb.spaces import SPACES
 
@@ -39,7 +39,8 @@ def read_search(path: str | Path, *, choices: Choices | None = None, run: int | 
 
     A column that the log has nothing for is left out. `weights` are {group: (edges, ops)} per epoch, where the log
     prints alpha; `attrs["choices"]` names their edges and operations: `choices` if given, else what the sizes say (None
-    for spaces that these do not tell apart). `attrs["printed"]` says whether cell and weights of a line are those
+    for spaces that these do not tell apart). `attrs["lost"]` names the epochs that the log lacks at its ends by its own
+    count, or is empty. `attrs["printed"]` says whether cell and weights of a line are those
     "before" the epoch's training, as quark0/darts prints them, or "after" it. A search that was resumed is one run,
     whose later lines count; of several runs in one file, `run` (from 0) says which.
     Raises ValueError naming the line of a damaged log, if the file holds no epoch, or several runs without `run`.
@@ -50,6 +51,7 @@ def read_search(path: str | Path, *, choices: Choices | None = None, run: int | 
     epochs = runs[_which(path, runs, run)]
     table = pd.DataFrame([epoch.row() for epoch in epochs]).dropna(axis=1, how="all")
     check_gaps(path, table, [epoch.line for epoch in epochs])
+    table.attrs["lost"] = lost_epochs(epochs[0].number, epochs[-1].number, epochs[-1].planned)
     table.attrs["printed"] = "before" if any(epoch.chose_first for epoch in epochs) else "after"
     if "weights" in table:
         table.attrs["choices"] = _choices(path, table.weights, choices, any(epoch.heading for epoch in epochs))
@@ -62,6 +64,7 @@ class _Epoch:
 
     line: int
     number: int | None
+    planned: int | None = None  # how many epochs the search was to have
     lr: float | None = None
     accuracies: dict[str, float] = field(default_factory=dict)
     genotype: Genotype | None = None
@@ -94,29 +97,32 @@ class _Epoch:
 def _runs(path: str | Path) -> list[list[_Epoch]]:
     """The epochs of every run in the file; numbers within a run go up by one."""
     runs: list[list[_Epoch]] = []
-    now: _Epoch | None = None
+    now, planned = None, None
     for line, kind, value in events(path):
-        if kind == "alphas":
+        if kind == "planned":
+            planned = value
+        elif kind == "alphas":
             now = _Epoch(line, None)
         elif kind in ("epoch", "same epoch"):
             number, lr = value if kind == "epoch" else (value, None)
             if now is None or (now.number is not None and (kind == "epoch" or now.number != number)):
                 now = _Epoch(line, None)
             if now.number is None:
-                now.number, now.lr = number, lr
+                now.number, now.lr, now.planned = number, lr, planned
                 _place(path, runs, now)
         elif now is not None:
-            _take(now, kind, value)
+            _take(path, line, now, kind, value)
     if now is not None and now.number is None:  # pt.darts was stopped after it printed an epoch's alpha
         now.number = runs[-1][-1].number + 1 if runs else 0
         _place(path, runs, now)
     return runs
 
 
-def _take(epoch: _Epoch, kind: str, value) -> None:
+def _take(path: str | Path, line: int, epoch: _Epoch, kind: str, value) -> None:
     if kind == "group":
         epoch.heading = value
     elif kind.endswith("_accuracy"):
+        check_once(path, line, epoch.number, kind, value, epoch.accuracies.get(kind, value))
         epoch.accuracies[kind] = value
     else:
         epoch.chose_first |= "train_accuracy" not in epoch.accuracies
@@ -292,9 +298,3 @@ def conditional_accuracy(samples: pd.DataFrame) -> pd.DataFrame:
     """
     by_pick = samples.groupby(["group", "source", "target", "op"], sort=True).accuracy
     return by_pick.agg(mean="mean", sd="std", n="size").reset_index()
-
-
-def count_of(samples: pd.DataFrame, op: str | int, group: str = "normal") -> pd.DataFrame:
-    """How often each sample has an operation in one cell: sample, accuracy, count."""
-    chosen = samples[samples.group == group].assign(count=lambda table: table.op == op)
-    return chosen.groupby("sample").agg(accuracy=("accuracy", "first"), count=("count", "sum")).reset_index()

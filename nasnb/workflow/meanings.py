@@ -188,5 +188,6 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     for name in MEANINGS.keys() & namespace.keys():
         if isinstance(namespace[name], PLAIN):  # once the notebook has run, some names stand for what it made of them
             check_meaning(name, namespace[name])
+    os.environ.pop(PRESET, None)  # that of a notebook which started this one is none of its own
     if namespace.get("preset") in PRESETS:
         os.environ[PRESET] = namespace["preset"]

@@ -247,6 +247,28 @@ def test_an_epoch_that_lacks_what_its_neighbours_have_is_damaged(tmp_path, lost)
         read_search(written(tmp_path, [line for epoch in epochs for line in epoch]))
 
 
+def test_lines_of_an_epoch_whose_own_line_is_lost_are_damage(tmp_path):
+    lines = [line for e in range(3) for line in epoch_lines(e) if not line.startswith(f"{OFFICIAL}epoch 2")]
+    last = max(i for i, line in enumerate(lines, 1) if "train_acc" in line)
+    why = f"line {last}: train accuracy 42 in epoch 1, which has 41 already: the line of the epoch after it is missing"
+    with pytest.raises(ValueError, match=why):
+        read_search(written(tmp_path, lines))
+
+
+ENDS = [
+    (range(1, 3), "", "epochs 0"),
+    (range(3), "args = Namespace(batch_size=64, epochs=3, seed=2)", ""),
+    (range(2), "args = Namespace(batch_size=64, epochs=3, seed=2)", "epochs 2 of 3"),
+    (range(2, 4), "args = Namespace(batch_size=64, epochs=50, seed=2)", "epochs 0 to 1 and 4 to 49 of 50"),
+]
+
+
+@pytest.mark.parametrize(("there", "header", "lost"), ENDS)
+def test_what_is_lost_at_the_ends_is_told_by_the_logs_own_count(tmp_path, there, header, lost):
+    table = read_search(written(tmp_path, [OFFICIAL + header, *(line for e in there for line in epoch_lines(e))]))
+    assert table.attrs["lost"] == lost and table.epoch.tolist() == list(there)
+
+
 def test_an_epoch_from_before_the_first_is_damage_not_a_new_run(tmp_path):
     with pytest.raises(ValueError, match="epoch 3 follows epoch 5"):
         read_search(written(tmp_path, [*epoch_lines(5), *epoch_lines(3)]))

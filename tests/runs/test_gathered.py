@@ -1,5 +1,6 @@
 """Results over seeds: the noise of search stands apart from the noise of training, and every line names its rule."""
 
+import os
 import math
 
 import pytest
@@ -124,7 +125,8 @@ def test_a_table_can_be_kept_to_a_sweep_and_a_preset(searched, tmp_path, capsys,
     monkeypatch.delenv("NASNB_PRESET")
     check_parameters({"preset": "smoke"})
     searched(1, 70, "skip_connect")
-    monkeypatch.delenv("NASNB_PRESET")
+    check_parameters({"seed": 0})  # a notebook without a preset, started by one that has one
+    assert "NASNB_PRESET" not in os.environ
     names = find_runs(tmp_path).sort_values("seed")["name"].tolist()
     row = tmp_path / "sweeps" / "trial" / "a-0123456789"
     row.mkdir(parents=True)

@@ -1,13 +1,8 @@
 """What is told before any work: the runs that a notebook asks for, their price, and whether the data are there."""
 
-import os
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from nasnb.config import PRESETS
@@ -16,10 +11,6 @@ from nasnb.runs.estimate import Foreseen
 from nasnb.workflow import ahead, execute
 from nasnb.workflow.ahead import cells_towards_runs, told
 from nasnb.workflow.cli import main
-from nasnb.workflow.meanings import check_meaning
-from nasnb.workflow.notebook import find_chapter
-from nasnb.workflow.parameters import parameters_of, parse_parameters
-from nasnb.workflow.sweep_file import read_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -122,80 +113,3 @@ def test_a_home_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "pictures"))):
         load_at("gpu", data_dir="~/pictures")
-
-
-# --- the pages' own commands ------------------------------------------------------------------------------------------
-
-PAGES = ("README.md", "book/how-to-run.md", "book/cluster.md", "book/data.md")
-SETTING_UP = ("make", "python", ".venv/bin/pip", "conda", ".venv/bin/python", "pip", "#SBATCH", "#!/bin/bash")
-
-
-def commands() -> list[tuple[str, str]]:
-    """Every command line of the pages' blocks, with its page."""
-    found = []
-    for page in PAGES:
-        for block in re.findall(r"^ *```bash\n(.*?)^ *```$", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL):
-            lines = block.replace("\\\n", " ").splitlines()
-            found += [(page, line.strip()) for line in lines if line.strip() and not line.strip().startswith("# ")]
-    return found
-
-
-@pytest.mark.parametrize(("page", "line"), commands(), ids=lambda text: text[:60])
-def test_every_command_of_the_pages_is_one_that_is_accepted(page, line, monkeypatch):
-    """Names, values and sweeps are those that exist; what the commands do is run elsewhere at the smallest scale."""
-    monkeypatch.chdir(ROOT)
-    line = re.sub(r"\$\(\(.*?\)\)|\$SLURM_ARRAY_TASK_ID", "100", line)
-    words = shlex.split(line, comments=True)
-    if line.startswith(SETTING_UP):
-        return
-    if words[0] == "podman":  # what it runs inside, if that is one of ours
-        words = words[words.index(".venv/bin/nasnb") :] if ".venv/bin/nasnb" in words else ["podman"]
-    if words[0] == "podman":
-        return
-    if words[0].endswith("torchrun"):
-        words = ["nasnb", *words[words.index("nasnb") + 1 :]]
-    if words[0].endswith("snakemake"):
-        sweeps = [word.partition("=")[2] for word in words if word.startswith("sweep=")]
-        values = [word.split("=", 1)[1] for word in words if word.startswith("set=")]
-        assert (
-            sweeps
-            and read_sweep(ROOT / f"notebooks/sweeps/{sweeps[0]}.yaml", assignments=shlex.split(" ".join(values))).rows
-        )
-    elif words[0].endswith("papermill"):
-        known = parameters_of(ROOT / next(word for word in words if word.startswith("notebooks/")))
-        for at in (at for at, word in enumerate(words) if word == "-p"):
-            assert words[at + 1] in known
-            check_meaning(words[at + 1], known[words[at + 1]].parse(words[at + 1], words[at + 2]))
-    else:
-        assert words[0].endswith("nasnb"), f"{page}: say in this test how {line!r} is checked"
-        given = [words[at + 1] for at, word in enumerate(words) if word == "-p"]
-        if words[1] == "run":
-            parse_parameters(given, parameters_of(find_chapter(words[2], ROOT / "notebooks")))
-        elif words[1] == "sweep":
-            preset = [f"preset={words[at + 1]}" for at, word in enumerate(words) if word == "--preset"]
-            assert read_sweep(ROOT / f"notebooks/sweeps/{words[2]}.yaml", assignments=[*preset, *given]).rows
-        else:
-            assert words[1] in ("runs", "compare", "gather")
-
-
-@pytest.mark.slow
-def test_the_array_of_the_cluster_page_runs_side_by_side(tmp_path):
-    """Two tasks of it at the smallest scale: both end well, and no seed is searched by both."""
-    script = next(
-        block
-        for block in re.findall(r"```bash\n(.*?)```", (ROOT / "book/cluster.md").read_text(), re.DOTALL)
-        if "SBATCH --array" in block
-    )
-    script = script.replace("preset=paper", "preset=smoke -p searches=1 -p retrainings=1").replace("/path/to/", "")
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    tasks = [
-        subprocess.Popen(["bash", "-c", script], cwd=tmp_path, env={**environment, "SLURM_ARRAY_TASK_ID": number})
-        for number in "01"
-    ]
-    assert [task.wait(600) for task in tasks] == [0, 0]
-    copies = sorted(path.name for path in tmp_path.glob("darts-*.ipynb"))
-    assert copies == ["darts-0.ipynb", "darts-1.ipynb"]
-    assert all(nbformat.read(tmp_path / name, 4).metadata.nasnb for name in copies)
-    assert len(list((tmp_path / "runs").glob("search-*"))) == 2
