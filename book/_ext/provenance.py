@@ -90,25 +90,35 @@ def kept_with_age(chapter: str) -> str:
 
 
 def changes() -> str:
-    """A line per claim and commit where its answer became another one, the newest first; judged by the present rule."""
+    """Under every commit, the newest first, the claims whose answer became another one; judged by the present rule."""
     commits = git("log", "--reverse", "--format=%h%x09%cs%x09%s", "--", "figures/*/claims.csv").splitlines()
     if not commits:
         return "<p>The history of the results needs git: this copy has none.</p>"
-    before, lines = {}, []
+    before, told = {}, []
     for commit, day, subject in (line.split("\t") for line in commits):
         after = answers_at(commit)
-        for id in after:
-            old, new = before.get(id, NOTHING), after[id]
-            if old != new:
-                lines.append(
-                    [
-                        f'<a href="claims.html#{id.replace("/", ".")}">{id}</a>',
-                        *map(html.escape, (old, new, subject, day, commit)),
-                    ]
-                )
+        found = {id: (before.get(id, NOTHING), new) for id, new in after.items() if before.get(id, NOTHING) != new}
+        if found:
+            told.append(changed(found, f"{day}, {commit}: {subject}"))
         before = after
-    frame = pd.DataFrame(lines[::-1], columns=["claim", "before", "after", "why", "when", "commit"])
-    return table(frame, f"{len(frame)} changes in {len(commits)} commits")
+    return f"<p>{len(told)} commits changed answers.</p>" + "".join(told[::-1])
+
+
+def changed(found: dict[str, tuple[str, str]], why: str) -> str:
+    """One commit's claims, folded: first those that had an answer before."""
+    lines = sorted(found.items(), key=lambda item: item[1][0] == NOTHING)
+    rows = "".join(
+        f'<tr><td><a href="claims.html#{id.replace("/", ".")}">{id}</a></td>'
+        f'<td data-label="before">{html.escape(old)}</td><td data-label="after">{html.escape(new)}</td></tr>'
+        for id, (old, new) in lines
+    )
+    n = f"{len(found)} claim{'s' if len(found) > 1 else ''}"
+    again = sum(old != NOTHING for old, _ in found.values())
+    return (
+        f'<details class="change"><summary>{html.escape(why)} ({n}, {again} answered before)</summary>'
+        '<table class="table cards"><thead><tr><th scope="col">claim</th><th scope="col">before</th>'
+        f'<th scope="col">after</th></tr></thead><tbody>{rows}</tbody></table></details>'
+    )
 
 
 def answers_at(commit: str) -> dict[str, str]:

@@ -13,8 +13,9 @@ function glossaryTips() {
 }
 function enlargeableFigures() {
   for (const figure of document.querySelectorAll("figure.nasnb")) {
-    const image = [...figure.querySelectorAll("img")].find((each) => each.checkVisibility());
-    if (!image || image.getBoundingClientRect().width > 0.9 * Number(image.getAttribute("width"))) continue;
+    const image = [...figure.querySelectorAll("img, svg[role=img]")].find((each) => each.checkVisibility());
+    const width = image && (Number(image.getAttribute("width")) || image.viewBox.baseVal.width);
+    if (!image || image.getBoundingClientRect().width > 0.9 * width) continue;
     if (figure.querySelector(".enlarge")) continue;
     const button = document.createElement("button");
     button.className = "enlarge";

@@ -1,6 +1,6 @@
 // Every page of the rendered book in a real browser, with the network closed. Started by `make browser`.
 //
-//     node check.mjs [HTML FOLDER] [--only PART OF A PAGE'S NAME] [--shots FOLDER]
+//     node check.mjs [HTML FOLDER] [--only PART OF A PAGE'S NAME] [--look light|dark|phone] [--shots FOLDER]
 //
 // Each page is opened light, dark, and on a phone. Prints one line per fault and counts; exit status 1 if there is a fault.
 
@@ -13,7 +13,7 @@ import { chromium } from "playwright-core";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const options = process.argv.slice(2);
 const option = (name) => (options.includes(name) ? options.splice(options.indexOf(name), 2)[1] : undefined);
-const only = option("--only"), shots = option("--shots");
+const only = option("--only"), onlyLook = option("--look"), shots = option("--shots");
 const html = path.resolve(options[0] ?? path.join(here, "../../book/_build/html"));
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LOOKS = {
@@ -66,7 +66,7 @@ async function inspect() {
 // What is shown only in part: code and figures must fit their boxes; a table may scroll in a box that shows that it does.
 function cutOff() {
   const faults = [];
-  for (const shown of document.querySelectorAll("main pre, main img, main table")) {
+  for (const shown of document.querySelectorAll("main pre, main img, main table, main figure.nasnb svg")) {
     if (!shown.checkVisibility()) continue;
     for (let box = shown; box && box.tagName !== "MAIN"; box = box.parentElement) {
       if (getComputedStyle(box).overflowX === "visible" || box.scrollWidth <= box.clientWidth + 1) continue;
@@ -84,7 +84,16 @@ function cutOff() {
 // Sliders, sorting and filters tried once; returns what did not happen.
 function interact() {
   const wrong = [];
-  for (const range of document.querySelectorAll("figure.nasnb input[type=range]")) {
+  for (const control of document.querySelectorAll("figure.nasnb select, figure.nasnb input")) {  // each end shows something else
+    const figure = control.closest("figure"), ends = control.options ? [...control.options].map((o) => o.value) : [control.min, control.max];
+    const looks = ends.map((value) => {
+      control.value = value;
+      for (const name of ["input", "change"]) control.dispatchEvent(new Event(name, { bubbles: true }));
+      return figure.innerText + [...figure.querySelectorAll("svg rect")].map((bar) => bar.getAttribute("width"));
+    });
+    if (new Set(looks).size < Math.min(2, ends.length)) wrong.push(`${control.type} of a figure`);
+  }
+  for (const range of document.querySelectorAll("figure.nasnb:has(output) input[type=range]")) {
     const figure = range.closest("figure"), shown = () => [...figure.querySelectorAll("[data-frame]")].map((f) => !f.hidden);
     for (const value of [0, Number(range.max)]) {
       range.value = value;
@@ -198,6 +207,7 @@ const browser = await chromium.launch({
 });
 const visited = new Map(), links = new Map(), names = pages();
 for (const [look, { theme, width, height }] of Object.entries(LOOKS)) {
+  if (onlyLook && look !== onlyLook) continue;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, offline: true });
   await context.route(/^(?!file:|data:|blob:)/, (route) => route.abort());
   await context.addInitScript((mode) => {
