@@ -45,7 +45,7 @@ def foreseen(method: Method, data: Data, config: SearchConfig, folder: Path) -> 
         run_search(method, data, config, runs_dir=folder)
     finally:
         foresee(None)
-    return sum(run.steps * run.seconds_per_step for run in noted.runs.values())
+    return sum(run.seconds for run in noted.runs.values())
 
 
 def compared(name: str, data: Data) -> dict[str, float | str]:

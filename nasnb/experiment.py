@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def run_search(
     run = Run("search", method=method.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
     n_epochs = _n_epochs(method, config) - (len(after.history) if after else 0)
     fresh = after is None or after.is_stand_in
-    task = Task((lambda: begin(method, data, config)) if fresh else after.state, epochs, n_epochs, _steps)
+    beginning = partial(begin, method, data, config) if fresh else after.state
+    task = Task(beginning, epochs, n_epochs, _steps, _fewer_held_out)
     return _result(run, data, task, lambda: stand_in(run, n_epochs, method.space))
 
 
@@ -75,6 +77,19 @@ def _told(data: Data) -> dict[str, Any]:
 
 def _steps(state: SearchState | TrainState) -> int:
     return state.steps_per_epoch
+
+
+def _fewer_held_out(state: SearchState, images: int) -> float:
+    whole = len(state.valid)
+    state.epoch = state.epoch or state.config.epochs // 2  # past every warm-up
+    state.valid = state.valid.take(slice(max(images, state.batch_size)))
+    return whole / max(len(state.valid), 1)
+
+
+def _fewer_tested(state: TrainState, images: int) -> float:
+    whole = state.data.test
+    state.data = replace(state.data, test=whole.take(slice(images)))
+    return len(whole) / len(state.data.test)
 
 
 def _check_fits(method: Method, after: Result) -> None:
@@ -103,7 +118,8 @@ def run_training(
 
     facts = {"space": space, "genotype": genotype.canonical(), **network, **_told(data)}
     run = Run("train", method=space.name, config=config, data=data, runs_dir=runs_dir, facts=facts)
-    task = Task(lambda: prepare(space, genotype, data, config, **network), epochs, config.epochs, _steps)
+    begin_training = partial(prepare, space, genotype, data, config, **network)
+    task = Task(begin_training, epochs, config.epochs, _steps, _fewer_tested)
     return _result(run, data, task, lambda: stand_in(run, config.epochs))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 
 from nasnb.runs.identity import digest
 
-TIMED = 3  # steps, after a first one that also warms up
+TIMED = 3  # steps, after a first one that also warms up; then the end of that epoch
+HELD_OUT = 512  # images that the end of a timed epoch is measured on; the time of all is in proportion
 BUDGET = 20.0  # seconds; after so much timing a single step must do for each further kind of run
 # what the time of a step depends on; a genotype that is not known yet is not among it
 COUNTS = (
@@ -41,11 +42,17 @@ class Foreseen:
     epochs: int
     steps: int
     seconds_per_step: float
+    seconds_per_end: float  # of an epoch: its validation, its decisions, what is looked at
     data: str
     images: int  # for training, of how many `of`
     of: int
     device: str
     is_finished: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return self.steps * self.seconds_per_step + self.epochs * self.seconds_per_end
 
 
 class Foresight:
@@ -53,19 +60,20 @@ class Foresight:
 
     def __init__(self) -> None:
         self.runs: dict[str, Foreseen] = {}
-        self._timed: dict[str, tuple[int, float]] = {}  # steps per epoch and seconds per step, by kind of run
+        self._timed: dict[str, tuple[int, float, float]] = {}  # steps per epoch, seconds per step and end, by kind
         self._spent = 0.0
 
     def add(self, run: Any, task: Any, data: Any, *, is_finished: bool) -> None:
         """A `run` (nasnb.runs.Run) that does `task` on `data`. What is new in kind is timed."""
-        per_epoch, seconds = (0, 0.0) if is_finished else self._price(run.identity, task)
+        per_epoch, step, end = (0, 0.0, 0.0) if is_finished else self._price(run.identity, task)
         of = len(data.train.images)
         self.runs[run.name] = Foreseen(
             name=run.name,
             kind=run.identity["kind"],
             epochs=task.n_epochs,
             steps=task.n_epochs * per_epoch,
-            seconds_per_step=seconds,
+            seconds_per_step=step,
+            seconds_per_end=end,
             data=data.name,
             images=min(run.identity["config"].get("train_images") or of, of),
             of=of,
@@ -73,47 +81,34 @@ class Foresight:
             is_finished=is_finished,
         )
 
-    def _price(self, identity: Mapping[str, Any], task: Any) -> tuple[int, float]:
+    def _price(self, identity: Mapping[str, Any], task: Any) -> tuple[int, float, float]:
         config = {name: identity["config"].get(name) for name in COUNTS}
         facts = {name: value for name, value in identity["facts"].items() if name != "genotype"}
         kind = digest([identity["kind"], identity["data"]["name"], config, facts])
         if kind not in self._timed:
             began = time.monotonic()
-            state, timer = task.begin(), _Timer(1 if self._spent > BUDGET else TIMED)
-            self._timed[kind] = task.steps_per_epoch(state), timer.time(task.epochs(state, timer))
+            self._timed[kind] = _timed(task, 1 if self._spent > BUDGET else TIMED)
             self._spent += time.monotonic() - began
         return self._timed[kind]
 
 
-class _Enough(Exception):
-    pass
+def _timed(task: Any, wanted: int) -> tuple[int, float, float]:
+    """Steps per epoch; seconds of a step, and of what ends an epoch: of the last steps of one, past every warm-up."""
+    state = task.begin()
+    steps = task.steps_per_epoch(state)
+    more = task.shorten(state, HELD_OUT)
+    state.step = max(0, steps - wanted - (wanted > 1))
+    ends = [time.monotonic()]
+    next(iter(task.epochs(state, lambda _: ends.append(_now()))))
+    end = _now() - ends[-1]
+    ends = ends[1:] if len(ends) > 2 else ends  # a first step warms up
+    return steps, (ends[-1] - ends[0]) / (len(ends) - 1), end * more
 
 
-class _Timer:
-    """Called at every step; ends the work after as many as are timed and, of several, one before to warm up."""
-
-    def __init__(self, timed: int):
-        self.steps = timed + (timed > 1)
-        self.ends: list[float] = []
-
-    def __call__(self, state: Any) -> None:
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
-        self.ends.append(time.monotonic())
-        if len(self.ends) == self.steps:
-            raise _Enough
-
-    def time(self, epochs: Iterable[Any]) -> float:
-        """Seconds per step."""
-        began = time.monotonic()
-        try:
-            for _ in epochs:
-                pass
-        except _Enough:
-            pass
-        if len(self.ends) < 2:
-            return self.ends[0] - began if self.ends else 0.0
-        return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
+def _now() -> float:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.monotonic()
 
 
 _foresight: Foresight | None = None

@@ -34,6 +34,9 @@ class Task:
     epochs: Callable[[Any, Callable[[Any], None]], Iterable[Finished]]
     n_epochs: int  # in all
     steps_per_epoch: Callable[[Any], int]
+    # for timing: bring a fresh state past every warm-up, leave so many images for the end of an epoch; how many times
+    # more there were
+    shorten: Callable[[Any, int], float] = lambda state, images: 1.0
 
 
 class Session:

@@ -79,15 +79,13 @@ def told(runs: Sequence[Foreseen], unforeseen: Sequence[str]) -> str:
             f"{word}: {least}{len(of_kind)}{epochs}, {sum(run.is_finished for run in of_kind)} of them finished"
         )
     left = [run for run in runs if not run.is_finished]
-    seconds = {
-        kind: sum(run.steps * run.seconds_per_step for run in left if run.kind == kind) for kind in ("search", "train")
-    }
+    seconds = {kind: sum(run.seconds for run in left if run.kind == kind) for kind in ("search", "train")}
     steps, device = sum(run.steps for run in left), ", ".join(dict.fromkeys(run.device for run in left))
     if left:
         lines.append(
             f"price: {least}about {duration(sum(seconds.values()))} for {steps} steps, timed here ({device}): "
             f"searches {duration(seconds['search'])}, trainings {duration(seconds['train'])}; "
-            "validation and analyses come on top"
+            "analyses come on top"
         )
     else:
         lines.append("price: nothing to compute but analyses")

@@ -19,7 +19,8 @@ def foreseen(name: str, kind: str = "search", **changes) -> Foreseen:
     usual = {
         "epochs": 2,
         "steps": 100,
-        "seconds_per_step": 0.6,
+        "seconds_per_step": 0.5,
+        "seconds_per_end": 5.0,
         "data": "d@16",
         "images": 50,
         "of": 60,
@@ -31,16 +32,16 @@ def foreseen(name: str, kind: str = "search", **changes) -> Foreseen:
 def test_the_price_is_that_of_all_runs_and_finished_ones_cost_nothing():
     runs = [
         foreseen("a"),
-        foreseen("b", epochs=3),
+        foreseen("b", epochs=3, seconds_per_step=0.45),
         foreseen("c", is_finished=True, steps=0),
-        foreseen("d", "train", seconds_per_step=1.2),
+        foreseen("d", "train", seconds_per_step=1.1),
     ]
     assert told(runs, []).splitlines() == [
         "data: d@16, 50 of 60 training images",
         "searches: 3 of 2, 3 epochs, 1 of them finished",
         "trainings: 1 of 2 epochs, 0 of them finished",
         "price: about 4 min 0 s for 300 steps, timed here (cpu): searches 2 min 0 s, trainings 2 min 0 s; "
-        "validation and analyses come on top",
+        "analyses come on top",
     ]
     assert "nothing to compute but analyses" in told([foreseen("c", is_finished=True)], [])
     some = told(runs, ["n, cell 5 (NameError)"])
