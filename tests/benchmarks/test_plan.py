@@ -1,7 +1,13 @@
 """A plan for a cluster: arithmetic over what one search needs."""
 
+import json
+import subprocess
+from functools import partial
+from pathlib import Path
+
 import pytest
 
+from benchmarks import rows
 from benchmarks.plan import Needs, Plan, _requests, told
 
 
@@ -20,3 +26,22 @@ def test_a_plan_adds_up():
 def test_requests_grow_with_the_epochs_alone(tmp_path):
     asked = [_requests(tmp_path / str(epochs), epochs) for epochs in (2, 4, 6)]
     assert asked[2] - asked[1] == pytest.approx(asked[1] - asked[0], abs=12)
+
+
+def test_rows_that_do_nothing_are_answered_for_as_the_workflow_asks(tmp_path):
+    script = rows.prepared(tmp_path, 20)
+    ask = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    plan = json.loads(ask([script, "-m", "nasnb", "sweep", "none", "--plan"]).stdout)["rows"]
+    assert [row["needs"] for row in plan[8:10]] == [[], ["row-8"]] and len(plan) == 20
+    Path(plan[3]["folder"]).mkdir(parents=True)
+    ask([script, "-m", "nasnb", "row", "none", "row-3"])
+    assert {path.name for path in Path(plan[3]["folder"]).iterdir()} == {"executed.ipynb", "result.json"}
+
+
+@pytest.mark.slow
+def test_rows_go_through_the_workflow_engine():
+    snakemake = Path(".venv-cluster/bin/snakemake")
+    if not snakemake.exists():
+        pytest.skip("no .venv-cluster: make cluster")
+    found = rows.through(snakemake, 10)
+    assert found["rows"] == 10 and found["files of the engine"] >= 10 and found["processor seconds"] > 0
