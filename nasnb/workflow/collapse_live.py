@@ -29,9 +29,9 @@ from nasnb.workflow.arms import SIZE, alpha_curvature
 # few images and many epochs, by which cells collapse; larger presets take the size of the kept searches
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"epochs": 2, "channels": 4, "batch_size": 32, "train_images": 128},
-    "laptop": {"epochs": 50, "train_images": 4000},
+    "laptop": {"epochs": 60, "train_images": 2000},
 }
-LOOKS = 5  # epochs between two looks at the curvature of alpha
+LOOKS, LOOKED_AT = 10, 64  # epochs between two looks at the curvature of alpha, and images: a minute less than of 256
 METHOD = replace(METHODS["darts-1st"].on("bench201"), config=SIZE)
 RULES = {  # without tuning in between, so that each takes seconds
     "perturbation, by accuracy": perturbation(interval=0),
@@ -53,7 +53,7 @@ def collapse_live(
 ) -> Live:
     """DARTS of first order on NAS-Bench-201, computed once per `runs_dir`, and other rules on the same supernet."""
     config = live_config(preset, seed=seed, epochs=epochs)
-    look = partial(alpha_curvature, every=LOOKS)
+    look = partial(alpha_curvature, every=LOOKS, images=LOOKED_AT)
     result = run_search(METHOD, data, config, runs_dir=runs_dir, observe=look)
     rows = trail_of(result, seed=seed)
     after = partial(run_search, data=data, config=config, runs_dir=runs_dir, after=result)
