@@ -38,7 +38,7 @@ from nasnb.methods import METHODS, Method
 from nasnb.plots.curves import plot_small_multiples
 from nasnb.plots.style import svg, use_style
 from nasnb.runs.files import write_whole
-from nasnb.runs.kept import keep
+from nasnb.runs.kept import keep, kept
 from nasnb.runs.record import environment, now
 from nasnb.runs.table import find_runs
 from nasnb.search import SearchState
@@ -163,7 +163,7 @@ FACTORS: dict[str, Factor] = {
         _of_step("channels", "channels", (8, 16, 32, 64)),
         _of_step("cells", "cells", (3, 5, 8, 12)),
         Factor("nodes", (2, 3, 4, 6), lambda n: _step(_nodes(n)), lambda n: _step_bytes(_nodes(n))),
-        _of_step("pixels a side", "pixels", (8, 16, 32)),
+        _of_step("pixels a side", "pixels", (8, 12, 16, 24, 32, 48)),
         _of_step("batch", "batch", (8, 16, 32, 64, 128)),
         Factor("K of PC-DARTS", (1, 2, 4, 8), lambda k: _step(_partial(k)), lambda k: _step_bytes(_partial(k))),
         Factor("masks of DARTS-PT", (1, 2, 4, 8), _masks, "peak"),
@@ -289,7 +289,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.sizes or FACTORS:
         rows += measure(FACTORS[name], options.repeats)
         print(pd.DataFrame(rows[-len(FACTORS[name].values) :]).to_string(index=False), flush=True)
-    write(pd.DataFrame(rows), round(time.monotonic() - started, 1), options.output)
+    seconds = round(time.monotonic() - started, 1)
+    write(_with_others(pd.DataFrame(rows), options.output), seconds, options.output)
+
+
+def _with_others(measured: pd.DataFrame, figures: Path) -> pd.DataFrame:
+    """The sizes that were measured earlier stay, in their order."""
+    old = kept("bench/growth", figures_dir=figures)
+    if old is None:
+        return measured
+    both = pd.concat([old.table[~old.table["size"].isin(measured["size"])], measured])
+    return both.sort_values("size", key=lambda names: names.map(list(FACTORS).index), kind="stable")
 
 
 if __name__ == "__main__":

@@ -355,6 +355,8 @@ def test_the_finite_difference_tends_to_the_exact_gradient_as_its_radius_shrinks
     error = found[found.measure == "relative error"].set_index("gradient").value
     assert error["radius 1e-06"] < 1e-3 < error["first order"]
     assert error["radius 1e-06"] < error["radius 0.01"]
+    seconds = found[found.measure == "seconds"].set_index("gradient").value
+    assert set(seconds.index) == {"exact", *error.index} and (seconds > 0).all()
 
 
 def test_random_genotypes_differ_by_seed_and_hold_no_none():

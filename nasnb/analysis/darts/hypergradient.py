@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -28,8 +30,9 @@ def hypergradient_errors(
 ) -> dict:
     """Errors of the gradient estimates at the start of a search, in `dtype`, without momentum yet.
 
-    Returns {"errors": table of gradient, batch, measure ("relative error" or "cosine") and value}. A radius is how far
-    the finite difference moves the weights (DARTS, equation 8; published: 0.01).
+    Returns {"errors": table of gradient, batch, measure ("relative error", "cosine", or processor "seconds", those of
+    the exact one too) and value}. A radius is how far the finite difference moves the weights (DARTS, equation 8;
+    published: 0.01).
     """
     state = begin(method, data, replace(config, precision="float32"))
     state.net.to(dtype), state.relaxation.to(dtype)
@@ -38,11 +41,19 @@ def hypergradient_errors(
     rows = []
     for number, pair in zip(range(batches), zip(train, valid, strict=False), strict=False):
         pair = [(images.to(dtype), labels) for images, labels in pair]
-        exact = _flat(exact_unrolled_gradient(state, *pair))
-        estimates = {"first order": _flat(alpha_gradient(state, *pair))}
-        for radius in radii:
-            estimates[f"radius {radius:g}"] = _flat(unrolled_gradient(state, *pair, radius=radius))
-        rows += [line for name, g in estimates.items() for line in _errors(name, number, g, exact)]
+        ways = {
+            "exact": partial(exact_unrolled_gradient, state, *pair),
+            "first order": partial(alpha_gradient, state, *pair),
+            **{f"radius {radius:g}": partial(unrolled_gradient, state, *pair, radius=radius) for radius in radii},
+        }
+        found = {}
+        alpha_gradient(state, *pair)  # so that no timed one pays for a warm-up
+        for name, way in ways.items():
+            began = time.process_time()
+            found[name] = _flat(way())
+            rows.append((name, number, "seconds", time.process_time() - began))
+        exact = found.pop("exact")
+        rows += [line for name, g in found.items() for line in _errors(name, number, g, exact)]
     return {"errors": pd.DataFrame(rows, columns=["gradient", "batch", "measure", "value"])}
 
 
