@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import rows
 from benchmarks.plan import Needs, Plan, _requests, told
+from benchmarks.work import _passes
+from nasnb.methods import METHODS
 
 
 def test_a_plan_adds_up():
@@ -36,6 +38,12 @@ def test_rows_that_do_nothing_are_answered_for_as_the_workflow_asks(tmp_path):
     Path(plan[3]["folder"]).mkdir(parents=True)
     ask([script, "-m", "nasnb", "row", "none", "row-3"])
     assert {path.name for path in Path(plan[3]["folder"]).iterdir()} == {"executed.ipynb", "result.json"}
+
+
+@pytest.mark.parametrize(("name", "passes"), [("darts-1st", 2), ("darts-2nd", 5), ("pc-darts", 1.7), ("stacnas", 1)])
+def test_passes_of_a_step_are_counted_over_the_epochs(name, passes):
+    method = METHODS[name]  # PC-DARTS: 15 of 50 epochs without alpha; StacNAS: one level
+    assert sum(_passes(method, method.config)) / method.config.epochs == pytest.approx(passes)
 
 
 @pytest.mark.slow
