@@ -46,9 +46,21 @@ def runs() -> str:
                 "device": record["device"],
                 "hours": "not told" if record["seconds"] is None else f"{record['seconds'] / 3600:.2f}",
                 "commit": ", ".join(each[:10] for each in re.split(", *", record["commit"] or "not told")),
+                "made by": maker(path.parent.name, path.stem),
             }
         )
     return pd.DataFrame(lines).to_html(index=False, classes="sortable", border=0)
+
+
+def maker(folder: str, name: str) -> str:
+    """The command that makes a kept result again, in short."""
+    modules = {"supernets": f"kept_supernets {name}", "nas-bench-201": "kept_bench201 out/rows.csv.gz"}
+    if folder in modules:
+        return f"python -m nasnb.workflow.{modules[folder]}"
+    script = FIGURES / folder / f"make_{name}.py"
+    if script.exists():
+        return f"python {script.relative_to(ROOT)}"
+    return "make bench" if folder == "bench" else f"papermill notebooks/{folder}.ipynb out.ipynb -p keep True"
 
 
 def not_run() -> str:
