@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--preset", help="smoke, laptop, overnight, gpu or paper (default: what the chapters say)")
     book.add_argument("--workers", type=int, help="chapters at a time (default: one per core, one on a graphics card)")
     book.add_argument("--output", type=Path, default=Path("book/chapters"), help="default: book/chapters")
+    book.add_argument("--dry-run", action="store_true", help="only tell what all of them together will cost")
     book.set_defaults(command=_book)
     for command in (run, book):
         command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
@@ -149,7 +150,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _book(arguments: argparse.Namespace) -> int:
-    from nasnb.workflow import book, copies, parameters
+    from nasnb.workflow import ahead, book, copies, parameters
 
     paths = sorted(arguments.notebooks.glob("[0-9]*.ipynb"))
     if not paths:
@@ -161,6 +162,12 @@ def _book(arguments: argparse.Namespace) -> int:
     pages = [book.Page(path, arguments.output / path.name, given) for path, given in zip(paths, values, strict=True)]
     for page in pages:
         copies.check_replaceable(page.notebook, page.output)
+    left = [(page.notebook, page.values) for page in pages if not page.is_finished()]
+    ahead.look_for_data(left)
+    if arguments.dry_run:
+        _say(f"{len(pages)} chapters, {len(pages) - len(left)} of them up to date")
+        _say(ahead.price(left) if left else "price: nothing to compute")
+        return 0
     failed = book.make(pages, workers=arguments.workers, tell=_say)
     for page in failed:
         _tell(book.last_words(page))

@@ -76,6 +76,17 @@ def test_the_dry_run_of_a_chapter_counts_all_its_searches_and_trainings(tmp_path
     assert re.search(r"price: about .* for \d+ steps", said) and not list(tmp_path.iterdir())
 
 
+def test_the_dry_run_of_the_book_prices_all_chapters_together(tmp_path, capsys, monkeypatch):
+    priced = []
+    monkeypatch.setattr(ahead, "price", lambda jobs: priced.extend(jobs) or "price: at least about 9 min")
+    command = ["book", "--preset", "smoke", "--notebooks", str(ROOT / "notebooks"), "--output", str(tmp_path / "pages")]
+    assert main([*command, "--dry-run"]) == 0
+    n = len(list((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    assert capsys.readouterr().out == f"{n} chapters, 0 of them up to date\nprice: at least about 9 min\n"
+    assert len(priced) == n and all(values == {"preset": "smoke"} for _, values in priced)
+    assert not list(tmp_path.iterdir())
+
+
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
