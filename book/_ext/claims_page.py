@@ -123,10 +123,13 @@ def before() -> str:
         f"<td>{now(line.claim_now)}</td><td>{html.escape(line.why)}</td></tr>"
         for line in table.itertuples()
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("claim before", "fate", "claim now", "why"))
+    choose = {"fate": " data-choose"}
+    names = ("claim before", "fate", "claim now", "why")
+    head = "".join(f'<th scope="col"{choose.get(name, "")}>{name}</th>' for name in names)
     return (
         f"<details><summary>{len(table)} claims: {told}</summary>"
-        f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>'
+        '<div class="sortable" role="group" tabindex="0" aria-label="earlier claims"><table class="table prose">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 
 

@@ -6,7 +6,7 @@ function sortValue(row, column) {
 }
 function compare(a, b) {
   if (a === "" || b === "") return (a === "") - (b === "");  // what is missing goes last, in both directions
-  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;  // and words after numbers
   return typeof a === "number" ? a - b : a.localeCompare(b);
 }
 function sortBy(table, head, column) {
@@ -15,7 +15,7 @@ function sortBy(table, head, column) {
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
   const body = table.tBodies[0];
   const keyed = [...body.rows].map((row) => [sortValue(row, column), row]);
-  keyed.sort(([a], [b]) => (down && a !== "" && b !== "" ? compare(b, a) : compare(a, b)));
+  keyed.sort(([a], [b]) => (down && a !== "" && b !== "" && typeof a === typeof b ? compare(b, a) : compare(a, b)));
   body.append(...keyed.map(([, row]) => row));
 }
 /* A menu of the values of one column; what a cell says after a line break does not count. */

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, name_points
 
@@ -162,5 +162,8 @@ def plot_selections(table: pd.DataFrame) -> Figure:
     axes[0].axhline(0, color=INK, linewidth=0.8)
     axes[0].set(xlabel="step of the selection", ylabel="alpha against worth, rank correlation")
     axes[1].set(xlabel="step of the selection", ylabel="best − worst operation (points)", yscale="log")
-    axes[0].legend()
+    axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes[1].yaxis.set_minor_formatter(NullFormatter())
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig

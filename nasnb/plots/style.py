@@ -106,13 +106,15 @@ def hide_rest(axes: np.ndarray, n: int) -> None:
 
 
 def name_points(ax: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Write names beside points, each inside the axes where it covers no point and no earlier name, if it can.
+    """Write names beside points, each inside the axes where it covers no point, line or earlier name, if it can.
 
     Axes must have their scale, labels and legend by then.
     """
     points = [(x, y, name) for x, y, name in points if np.isfinite([x, y]).all()]
     ax.figure.draw_without_rendering()  # only now is it known where the points are
     taken = [Bbox.from_bounds(*(ax.transData.transform((x, y)) - 3), 6, 6) for x, y, _ in points]
+    corners = (xy for line in ax.get_lines() for xy in line.get_transform().transform(line.get_xydata()))
+    taken += [Bbox.from_bounds(*(each - 1), 2, 2) for each in corners if np.isfinite(each).all()]
     for x, y, name in points:
         note = ax.annotate(name, (x, y), xytext=(0, 0), textcoords="offset points", fontsize=8)
         for up, (right, side) in itertools.product((3, -3, -11, 10, -19), ((5, "left"), (-5, "right"))):

@@ -60,5 +60,5 @@ def test_selections_side_by_side_with_worth_left_and_range_right():
     left, right = draw.plot_selections(table).axes
     assert [line.get_ydata().tolist() for line in left.get_lines()[:2]] == [[0.5, -0.2], [0.1]]
     assert [line.get_ydata().tolist() for line in right.get_lines()] == [[0.4, 0.9], [2.0]]
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["first", "again"]
+    assert [text.get_text() for text in left.figure.legends[0].get_texts()] == ["first", "again"]
     assert right.get_yscale() == "log" and "points" in right.get_ylabel()
