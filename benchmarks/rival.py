@@ -3,7 +3,7 @@
 PATH is a checkout of quark0/darts or of a code grown from it (PC-DARTS and others): a folder with a `model_search.py`
 whose `Network(channels, classes, cells, criterion)` has `_loss` and `arch_parameters`. Or it is `FILE.py:FUNCTION`, a
 function of your own: `function(batch, channels, cells, pixels, device)` returns one that takes a step, whatever the
-code. Nothing of the checkout is kept, only its seconds.
+code; what it leaves out of that code it says in `function.stubbed`. Nothing of the checkout is kept, only its seconds.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def find(path: str) -> Rival:
         if make is None:
             raise ValueError(f"{file}.py has no function {function}")
         step = lambda size, device: make(size.batch, size.channels, size.cells, size.pixels, device)  # noqa: E731
-        return Rival(f"{Path(file).name}:{function}", METHODS["darts-1st"], step, "nothing")
+        stubbed = getattr(make, "stubbed", "nothing")
+        return Rival(f"{Path(file).name}:{function}", METHODS["darts-1st"], step, stubbed)
     folder = next((at for at in (Path(path), Path(path) / "cnn") if (at / "model_search.py").exists()), None)
     if folder is None:
         raise ValueError(
