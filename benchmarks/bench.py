@@ -54,18 +54,24 @@ def measure(case: Case, device: torch.device, repeats: int, memory: dict[str, fl
         yield Line(case.name, variant, middle, ratio, memory[variant], smaller, *counts[variant], repeats)
 
 
-def timed(work: dict[str, Callable[[], Any]], device: torch.device, repeats: int) -> dict[str, list[float]]:
+def timed(
+    work: dict[str, Callable[[], Any]],
+    device: torch.device,
+    repeats: int,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Seconds of every variant, in rounds: neighbours in time share what else the machine is doing."""
     seconds: dict[str, list[float]] = {variant: [] for variant in work}
     warm_up = 2 if device.type == "cuda" else 1  # a step is run, then recorded, before it is replayed
     for number in range(-warm_up, repeats):
         for variant, run in work.items():
             _wait(device)
-            started = time.perf_counter()
+            started = clock()
             run()
             _wait(device)
             if number >= 0:
-                seconds[variant].append(time.perf_counter() - started)
+                seconds[variant].append(clock() - started)
     return seconds
 
 

@@ -131,9 +131,10 @@ def _commit(folder: Path) -> str:
 
 
 def beside(rival: Rival, size: Size, device: torch.device, repeats: int) -> dict[str, Any]:
-    """Seconds of both steps and the median of the ratios of neighbours in time."""
+    """Seconds of both steps, on a processor those of its own, and the median of the ratios of neighbours in time."""
     ours = step_of(rival.method, size, VARIANTS["captured" if device.type == "cuda" else "ours"], device)
-    times = timed({"rival": rival.step(size, device), "ours": ours}, device, repeats)
+    clock = time.perf_counter if device.type == "cuda" else time.process_time  # of a processor, whatever else it does
+    times = timed({"rival": rival.step(size, device), "ours": ours}, device, repeats, clock=clock)
     ratios = [theirs / own for theirs, own in zip(times["rival"], times["ours"], strict=True)]
     return {
         "rival": rival.name,

@@ -84,7 +84,11 @@ def run_box(chapter: str) -> str:
     notebook, sweeps = f"notebooks/{chapter}.ipynb", about(chapter)["sweeps"]
     ways = [
         ("JupyterLab", "make lab", f"then open <code>{notebook}</code>, change the parameters cell, run all"),
-        ("papermill", f".venv/bin/papermill {notebook} out.ipynb -p preset laptop -p seed 1", "one run, without anyone watching"),
+        (
+            "papermill",
+            f".venv/bin/papermill {notebook} out.ipynb -p preset laptop -p seed 1",
+            "one run, without anyone watching",
+        ),
         (
             "Sweep",
             "\n".join(f".venv/bin/nasnb sweep {name} --dry-run" for name in sweeps),
@@ -103,8 +107,8 @@ def run_box(chapter: str) -> str:
     made = f"This page: <code>{copy['preset']}</code>, {minutes(copy['seconds'])}, {copy['when']} UTC. " if copy else ""
     return (
         '<details class="run-box"><summary>Run this page</summary>'
-        f'<p>{made}The notebook needs the package: <a href="../how-to-run.html#set-up">set up</a> once; commands are meant '
-        "for the repository's folder.</p>"
+        f'<p>{made}The notebook needs the package: <a href="../how-to-run.html#set-up">set up</a> once. '
+        "Commands are for the repository's folder.</p>"
         f"<dl>{shown}</dl>"
         f"<table><caption>What it costs</caption><tbody>{rows}</tbody></table></details>"
     )
