@@ -44,17 +44,8 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="execute one chapter", description="Execute one chapter with papermill.")
     run.add_argument("chapter", help="a notebook, or its name in the folder of notebooks, e.g. 01-darts")
-    run.add_argument(
-        "-p",
-        "--parameter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a value for the notebook's parameters cell; may be given many times",
-    )
     run.add_argument("--output", type=Path, help="the executed copy (default: build/NAME-VALUES.ipynb)")
     run.add_argument("--dry-run", action="store_true", help="only tell data, searches, trainings and their price")
-    run.add_argument("--unpriced", action="store_true", help="start at once, without telling the price first")
     run.set_defaults(command=_run)
 
     book = commands.add_parser(
@@ -73,24 +64,23 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="run the rows of a sweep", description="Run what is missing of a sweep.")
     sweep.add_argument("--workers", type=int, default=1, help="rows at a time (default: 1)")
     sweep.add_argument("--dry-run", action="store_true", help="only list the rows, and tell what they will cost")
-    sweep.add_argument("--unpriced", action="store_true", help="start at once, without telling the price first")
     sweep.add_argument("--plan", action="store_true", help="only list the rows, as JSON, for workflow engines")
     sweep.set_defaults(command=_sweep)
     row = commands.add_parser("row", help="run one row of a sweep", description="Run one row of a sweep.")
+    for command in (run, sweep, row):
+        words = {
+            "metavar": "NAME=VALUE",
+            "help": "a parameter's value, in all rows of a sweep; may be given many times",
+        }
+        command.add_argument("-p", "--parameter", action="append", default=[], **words)
+    for command in (run, sweep):
+        command.add_argument("--unpriced", action="store_true", help="start at once, without telling the price first")
     for command in (run, row):
         command.add_argument("--tied", action="store_true", help="stop when standard input ends")
     row.set_defaults(command=_row)
     for command in (sweep, row):
         command.add_argument("sweep", help="a YAML file, or its name in notebooks/sweeps")
         command.add_argument("--preset", choices=list(PRESETS), help="short for -p preset=...")
-        command.add_argument(
-            "-p",
-            "--parameter",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE",
-            help="a value for all rows; may be given many times",
-        )
         command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
     row.add_argument("row", help="its name, as `nasnb sweep --dry-run` lists it")
 
@@ -165,8 +155,8 @@ def _book(arguments: argparse.Namespace) -> int:
     left = [(page.notebook, page.values) for page in pages if not page.is_finished()]
     ahead.look_for_data(left)
     if arguments.dry_run:
-        _say(f"{len(pages)} chapters, {len(pages) - len(left)} of them up to date")
-        _say(ahead.price(left) if left else "price: nothing to compute")
+        price = ahead.price(left) if left else "price: nothing to compute"
+        _say(f"{len(pages)} chapters, {len(pages) - len(left)} of them up to date\n{price}")
         return 0
     failed = book.make(pages, workers=arguments.workers, tell=_say)
     for page in failed:
