@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,11 @@ from torch import Tensor
 from nasnb.architecture import Pick
 from nasnb.spaces import SPACES
 from nasnb.spaces.hypercuboid import HyperCuboid
+from nasnb.spaces.paths import best_paths, released_weights
 
 CONV, WIDTH_POOL, SAME_POOL = "SharpSepConv", "pool that changes the width", "pool of the same width"
-KINDS = (
-    SAME_POOL,
-    WIDTH_POOL,
-    CONV,
-)  # without BatchNorm and parameters; with 1 x 1 convolution and BatchNorm; likewise
+KINDS = (SAME_POOL, WIDTH_POOL, CONV)  # without BatchNorm and parameters; with 1 x 1 and BatchNorm; likewise
+TITLES = {"scalar": "scalar weights", "max_w": "Max-W"}  # of the released searches
 
 
 def kind_of(entry: Pick) -> str:
@@ -48,18 +47,46 @@ def grid_kinds(space: HyperCuboid, scores: Mapping[str, Tensor]) -> pd.DataFrame
 def heaviest_entries(space: HyperCuboid, scores: Mapping[str, Tensor], *, n: int = 4) -> list[str]:
     """The entries with most weight over all stages, best first: `pool 32→32`."""
     total = sum(w.flatten() for w in scores.values())
-    best = [space.entries[i] for i in total.argsort(descending=True)[:n].tolist()]
-    return [f"{'conv' if 'conv' in entry.op else 'pool'} {entry.source}→{entry.target}" for entry in best]
+    return [short_name(space.entries[i]) for i in total.argsort(descending=True)[:n].tolist()]
+
+
+def short_name(entry: Pick) -> str:
+    """`pool 32→64`."""
+    return f"{'conv' if 'conv' in entry.op else 'pool'} {entry.source}→{entry.target}"
+
+
+def in_order(space: HyperCuboid) -> list[Pick]:
+    """The entries of a stage: convolutions, then pools."""
+    return sorted(space.entries, key=lambda entry: "conv" not in entry.op)
 
 
 def grid_table(space: HyperCuboid, scores: Mapping[str, Tensor]) -> np.ndarray:
-    """(stages, entries): weights in times the even one, entries in the order of convolutions, then pools."""
-    order = [i for i, e in enumerate(space.entries) if "conv" in e.op] + [
-        i for i, e in enumerate(space.entries) if "conv" not in e.op
-    ]
+    """(stages, entries): weights in times the even one, entries as `in_order`."""
+    order = [space.entries.index(entry) for entry in in_order(space)]
     rows = [w.flatten()[order].numpy() for _, w in sorted(scores.items(), key=lambda item: int(item[0].split()[1]))]
     table = np.stack(rows)
     return table / table.sum(axis=1, keepdims=True) * table.shape[1]
+
+
+class Released(NamedTuple):
+    """A released search of the grid: its weights (`grid_table`, `grid_kinds`), the entries of its best path, and by how
+    much that leads the next one.
+    """
+
+    table: np.ndarray
+    kinds: pd.DataFrame
+    path: list[str]
+    ahead: float
+    heaviest: list[str]
+
+
+def released(search: str) -> Released:
+    """Of a search of `TITLES`. Raises ValueError for another."""
+    space, scores = SPACES["hypercuboid"], released_weights(search)
+    best, second = best_paths(space, scores, n=2)
+    path = [short_name(pick) for pick in best.genotype.picks["path"]]
+    ahead, heaviest = best.score - second.score, heaviest_entries(space, scores)
+    return Released(grid_table(space, scores), grid_kinds(space, scores), path, ahead, heaviest)
 
 
 def logged_weights(search: str) -> dict[str, Tensor]:
@@ -79,8 +106,8 @@ def logged_weights(search: str) -> dict[str, Tensor]:
 
 
 def cell_kinds(search: str) -> pd.DataFrame:
-    """Per cell and kind of operation, of a logged search: percent of the weight, of what `none` leaves, of an even
-    share of that; and on how many edges the kind leads, with `none` among them and without.
+    """Per cell and kind of operation, of a logged search: percent of the weight and an even share of it, the same of
+    what `none` leaves; and on how many edges the kind leads, with `none` among them and without.
     """
     ops = SPACES[search].choices.groups["normal"][0].ops
     kinds = np.array([_kind(op) for op in ops])
@@ -91,15 +118,30 @@ def cell_kinds(search: str) -> pd.DataFrame:
         for kind in dict.fromkeys(kinds):
             of_kind, real = torch.tensor(kinds == kind), kind != "none"
             left = float(100 * rest[:, of_kind].sum() / rest.sum()) if real else np.nan
-            even = 100 * float(of_kind.sum()) / (len(ops) - 1) if real else np.nan
+            n = int(of_kind.sum())
+            even = 100 * n / (len(ops) - 1) if real else np.nan
             counts = int((leads == kind).sum()), int((leads_rest == kind).sum())
-            rows.append((group, kind, 100 * float(w[:, of_kind].sum(1).mean()), left, even, *counts))
-    columns = ["cell", "kind", "percent", "without_none", "even", "leads", "leads_without_none"]
+            shares = 100 * float(w[:, of_kind].sum(1).mean()), 100 * n / len(ops), left, even
+            rows.append((group, kind, *shares, *counts))
+    columns = ["cell", "kind", "percent", "even_with_none", "without_none", "even", "leads", "leads_without_none"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _kind(op: str) -> str:
     return op if op in ("none", "skip_connect") else ("convolution" if "conv" in op else "pool")
+
+
+def logged_table(logged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of `cell_kinds` by search below each other, to be read."""
+    table = pd.concat(rows.assign(search=name) for name, rows in logged.items()).round(1)
+    words = {
+        "percent": "weight, %",
+        "without_none": "without none, %",
+        "even": "even share, %",
+        "leads": "edges it leads",
+        "leads_without_none": "edges, without none",
+    }
+    return table[["search", "cell", "kind", *words]].rename(columns=words)
 
 
 def times_even(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
