@@ -11,7 +11,8 @@ import pandas as pd
 
 from nasnb import plots, report
 from nasnb.analysis.sharpdarts import rivals
-from nasnb.data import load
+from nasnb.config import SearchConfig
+from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots import sharpdarts as drawn
@@ -33,12 +34,41 @@ def main() -> None:
     runs_dir = parser.parse_args().runs_dir
     data, scalar = load("fashion-sample", image_size=12), METHODS["hypercuboid"]
     config = scalar.at("laptop", **SIZE, **PLAIN)
-    grids = {rivals.AS_IS: GRID} | rivals.controlled_grids(GRID)
-    found = {case: [] for case in grids}
-    for seed in SEEDS:
-        for case, grid in grids.items():
-            method = replace(scalar, name=grid.name, space=grid)
-            found[case].append(run_search(method, data, replace(config, seed=seed), runs_dir=runs_dir))
+    methods = {"scalar": replace(scalar, name=GRID.name, space=GRID)}
+    methods |= {case: replace(scalar, name=g.name, space=g) for case, g in rivals.controlled_grids(GRID).items()}
+    found = {
+        name: [run_search(method, data, replace(config, seed=seed), runs_dir=runs_dir) for seed in SEEDS]
+        for name, method in methods.items()
+    }
+    keep_them(rivals.of_searches(GRID, found), [run for runs in found.values() for run in runs], data, config)
+
+
+def keep_them(times: dict, runs: list, data: Data, config: SearchConfig) -> None:
+    """Figure, numbers and record; and the claims, whose networks must have learnt."""
+    scale = report.setting(data, config, n=len(SEEDS)).replace(f"{config.cells} cells", f"{len(GRID.strides)} stages")
+    table = rivals.of_scale(times, SEEDS)
+    accuracy = report.accuracies(runs)
+    record = {
+        "data": f"{data.name}, embedded sample",
+        "config": asdict(config),
+        "seed": SEEDS[0],
+        "device": runs[0].record["device"],
+        "commit": str(runs[0].record["commit"]),
+        "seconds": sum(run.record["seconds"] for run in runs),
+        "scale": f"{scale} Supernets at {accuracy.min():.0f} to {accuracy.max():.0f} %.",
+        "alt": ALT,
+    }
+    plots.use_style()
+    keep("02-sharpdarts/scale", svg(drawn.plot_rivals(table)), table, record)
+    findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=SEEDS[0])
+    as_is, unit, normed = map(pd.Series, times.values())
+    values = {
+        "sharpdarts/pools-win": as_is - 1,
+        "sharpdarts/pools-win-by-scale": as_is - unit,
+        "sharpdarts/pools-win-without-norm": as_is - normed,
+    }
+    print(findings.judged(values, learned=report.runs_learned(runs, classes=data.n_classes)))
+    write_evidence("02-sharpdarts", findings.found)
 
 
 if __name__ == "__main__":

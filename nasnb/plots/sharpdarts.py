@@ -1,4 +1,4 @@
-"""Figures of sharpDARTS: sizes of operations, weights of the grid with a path in it, the pull on the leader."""
+"""Figures of sharpDARTS: stacks of cells, sizes of operations, weights of the grid, rivals, pull on the leader."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
-from nasnb.plots.style import INK, SERIES, WIDTH, op_colours, op_label
+from nasnb.plots.style import INK, MUTED, SERIES, WIDTH, op_colours, op_label
 
 
 def plot_op_sizes(table: pd.DataFrame) -> Figure:
@@ -48,6 +48,52 @@ def plot_grid_weights(
     axes[-1, 0].set_xlabel("width in and out: convolutions on the left, pools on the right")
     bar = fig.colorbar(seen, ax=axes[:, 0], shrink=0.7, label="times the even weight")
     bar.set_ticks([-1, 0, 1], labels=["0.1", "1", "10"])
+    return fig
+
+
+BLOCKS = {"stem": ("stem", MUTED), "normal": ("normal cell", SERIES[0]), "reduce": ("reduction cell", SERIES[1])}
+BLOCKS |= {"head": ("pooling and classifier", SERIES[2])}
+
+
+def draw_macro(networks: Mapping[str, Sequence[tuple[str, int, int]]]) -> Figure:
+    """Per title the blocks of a network from left to right: (kind, channels, pixels a side); as high as its maps.
+
+    Channels and pixels stand over the first block that has them.
+    """
+    fig, axes = plt.subplots(len(networks), 1, figsize=(WIDTH, 1.75 * len(networks) + 0.4), squeeze=False)
+    for ax, (title, blocks) in zip(axes.flat, networks.items(), strict=True):
+        for x, (kind, channels, side) in enumerate(blocks):
+            ax.bar(x, side, width=0.72, color=BLOCKS[kind][1])
+            if kind != "head" and (x == 0 or (channels, side) != tuple(blocks[x - 1][1:])):
+                label = f"{channels}\nat {side}²"
+                ax.annotate(label, (x, side), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        ax.set(title=title, ylabel="pixels a side", ylim=(0, 1.6 * max(side for _, _, side in blocks)), xticks=[])
+        ax.grid(visible=False)
+    handles = [Patch(color=colour, label=label) for label, colour in BLOCKS.values()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=4)
+    return fig
+
+
+def plot_rivals(table: pd.DataFrame) -> Figure:
+    """A panel per explanation, a column per case: weights in times the even share, on a logarithmic axis.
+
+    Columns: explanation, case, of, times_even. Points of the same `of` are joined; a bar is the geometric mean.
+    """
+    panels = list(table.groupby("explanation", sort=False))
+    widths = [rows.case.nunique() + 0.5 for _, rows in panels]
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(WIDTH, 3.1), sharey=True, squeeze=False, gridspec_kw={"width_ratios": widths}
+    )
+    for ax, (name, rows) in zip(axes.flat, panels, strict=True):
+        cases = list(rows.case.unique())
+        wide = rows.pivot(index="of", columns="case", values="times_even").reindex(columns=cases)
+        ax.plot(range(len(cases)), wide.to_numpy().T, color=MUTED, linewidth=0.7, marker="o", markersize=4, alpha=0.8)
+        for x, mean in enumerate(np.exp(np.log(wide).mean())):
+            ax.plot([x - 0.25, x + 0.25], [mean, mean], color=SERIES[1], linewidth=2.6, zorder=4)
+        ax.axhline(1, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        ax.set(title=name, yscale="log", xlim=(-0.5, len(cases) - 0.5))
+        ax.set_xticks(range(len(cases)), [case.replace(" ", "\n", 1) for case in cases], fontsize=8)
+    axes[0, 0].set_ylabel("weight in times the even share")
     return fig
 
 

@@ -2,7 +2,7 @@
 
 from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.claims import Finding, answer, judge
-from nasnb.report.effects import accuracies, as_printed, learned, relative, runs_learned
+from nasnb.report.effects import accuracies, all_as_printed, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.kept_figure import show_kept
 from nasnb.report.retest import published_findings, retested
@@ -10,6 +10,7 @@ from nasnb.report.tables import (
     Table,
     against_published,
     composition,
+    cost_totals,
     costs,
     glue,
     glue_means,
@@ -27,10 +28,12 @@ __all__ = [
     "Table",
     "accuracies",
     "against_published",
+    "all_as_printed",
     "answer",
     "as_printed",
     "cells_in_table",
     "composition",
+    "cost_totals",
     "costs",
     "glue",
     "glue_means",

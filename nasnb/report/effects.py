@@ -44,6 +44,11 @@ def as_printed(counted: float, paper: str, table: str, row: str, metric: str) ->
     return float(printed) in (round(number, digits), math.trunc(number * 10**digits) / 10**digits)
 
 
+def all_as_printed(paper: str, lines: Sequence[tuple[str, str, str, str]]) -> bool:
+    """Whether all numbers that lines of `against_published` begin with are `as_printed`."""
+    return all(as_printed(float(words.split()[0].strip(",")), paper, *place) for *place, words in lines)
+
+
 def runs_learned(*groups: Iterable[Result], classes: int) -> bool:
     """Whether the runs of each group reach twice the accuracy of chance, in the mean."""
     return learned(*map(accuracies, groups), classes=classes)

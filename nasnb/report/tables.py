@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -104,6 +104,17 @@ def costs(*results: Result) -> Table:
     table = pd.DataFrame(lines, columns=["run", "device", "seconds", "device-hours", "peak memory, MiB"])
     total = f"{len(table)} runs, {table.seconds.sum():,.0f} seconds in all"
     return Table(table.round({"seconds": 1, "device-hours": 4, "peak memory, MiB": 0}), caption=total)
+
+
+def cost_totals(groups: Mapping[str, Iterable[Result]]) -> Table:
+    """What kinds of runs took together; a run in two groups counts in the first."""
+    rows, counted = [], set()
+    for what, of in groups.items():
+        runs = list({run.name: run for run in of if run.name not in counted}.values())
+        counted |= {run.name for run in runs}
+        rows.append((what, len(runs), *(sum(run.record[part] for run in runs) for part in ("seconds", "device_hours"))))
+    table = pd.DataFrame(rows, columns=["runs", "number", "seconds", "device-hours"])
+    return Table(table.round({"seconds": 1, "device-hours": 4}))
 
 
 def composition(method: Method) -> Table:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from nasnb.analysis.sharpdarts import kinds, sharp_plan, sizes
+from nasnb.analysis.sharpdarts import ablation, kinds, rivals, sharp_plan, sizes
 from nasnb.analysis.sharpdarts.annealing import compared_schedules, middle, time_between_improvements
 from nasnb.analysis.sharpdarts.blocks import operation_layers, operation_sizes, table_of_candidates
 from nasnb.analysis.sharpdarts.capacity import capacity_over_time, free_share, percent_skips
@@ -20,17 +20,20 @@ from nasnb.analysis.sharpdarts.weighting import (
     pull_on_the_leader,
     softmax_of,
     weighting_gradients,
+    worked_by_hand,
 )
 from nasnb.config import TRAINING, scaled
 from nasnb.data import load
 from nasnb.methods import METHODS
 from nasnb.plots.bands import plot_bands
+from nasnb.plots.sharpdarts import draw_macro, plot_rivals
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import begin
 from nasnb.spaces import SPACES
 from nasnb.spaces.hypercuboid import HyperCuboid
 from nasnb.spaces.paths import handmade_path, released_weights
 from nasnb.spaces.sharp import DARTS_SSC, sharp_ops
+from nasnb.supernet.layers import Source, StackedNorm
 from nasnb.supernet.operations import DARTS_OPS
 from nasnb.supernet.relaxation import max_w, softmax
 
@@ -303,3 +306,112 @@ def test_every_preset_has_a_plan_for_sharpdarts(preset):
     for recipe, changes in (("sharpdarts-plain", plan.training), ("hypercuboid", plan.paths)):
         scaled(TRAINING[recipe], preset, **changes)
     scaled(TRAINING["sharpdarts-plain"], preset, **plan.annealing)
+
+
+# --- rivals: none, BatchNorm, scale -----------------------------------------------------------------------------------
+
+
+def test_unit_scale_changes_nothing_but_the_scale():
+    x = torch.randn(4, 3, 5, 5, dtype=torch.float64, requires_grad=True)
+    y = rivals.UnitScale()(7 * x.detach())
+    assert y.square().mean().item() == pytest.approx(1)
+    assert_close(y / x.detach(), (y / x.detach()).mean().expand_as(y))
+    assert_close(rivals.UnitScale()(x, torch.tensor([0.25])), rivals.UnitScale()(x) / 4)
+    (gradient,) = torch.autograd.grad(rivals.UnitScale()(x).sum(), x)
+    assert_close(gradient, torch.full_like(x, float(gradient[0, 0, 0, 0])))  # the number is held constant
+
+
+@pytest.mark.parametrize(("make", "has_norm"), [(rivals.unit_pool, False), (rivals.normed_pool, True)])
+def test_controls_change_only_pools_that_keep_their_width(make, has_norm):
+    x = torch.randn(4, 3, 6, 6)
+    same, wider = make(3, 3, 2), make(3, 6, 2)
+    assert any(isinstance(part, StackedNorm) for part in same.modules()) == has_norm
+    assert wider.then is None and wider.pool.norm is not None
+    pooled = torch.nn.functional.max_pool2d(x, 3, 2, 1)
+    spread = (0, 2, 3) if has_norm else None
+    expected = (pooled - pooled.mean(spread, keepdim=True)) / pooled.std(spread, keepdim=True, correction=0)
+    expected = expected if has_norm else pooled / pooled.square().mean().sqrt()
+    assert_close(same(Source(x)), expected, rtol=2e-3, atol=2e-3)
+
+
+def test_controlled_grids_differ_in_their_pools_alone():
+    tiny = HyperCuboid("tiny", widths=(2, 4), strides=(1, 2), features=4)
+    grids = rivals.controlled_grids(tiny)
+    assert [grid.name for grid in grids.values()] == ["tiny-unit_pool", "tiny-normed_pool"]
+    assert all(grid.entries == tiny.entries for grid in grids.values())
+    for grid in grids.values():
+        net = grid.supernet(classes=3, image_channels=1)
+        weights = {group: torch.full((1, 8), 1 / 8) for group in grid.choices.groups}
+        assert net(torch.randn(2, 1, 6, 6), weights).shape == (2, 3)
+
+
+def test_rivals_are_in_times_the_even_share():
+    tiny = HyperCuboid("tiny", widths=(2, 4), strides=(1, 2), features=4)
+    even = {f"stage {i}": np.full((3, 1, 8), 1 / 8) for i in range(2)}
+    assert rivals.pool_times_even(tiny, even) == pytest.approx(1)
+    even["stage 1"][-1, 0] = [0, 0.5, 0, 0, 0, 0, 0, 0.5]  # conv, pool by width in and out: both pools of one width
+    assert rivals.pool_times_even(tiny, even) == pytest.approx(4)
+    table = rivals.of_none({"a": kinds.cell_kinds("darts-ssc")}).set_index(["of", "case"]).times_even
+    assert table["a, normal", "left out"] == pytest.approx((17.71 + 16.47) / (3 / 7) / 100, abs=1e-3)
+    assert table["a, normal", "in the softmax"] == pytest.approx((5.19 + 4.83) / (3 / 8) / 100, abs=1e-3)
+    norm = rivals.of_norm(kinds.released("scalar").kinds)
+    assert len(norm) == 16 and set(norm.case) == {"without", "with it"}
+    assert rivals.of_scale({"a": [1.0, 2.0]}, [5, 6])["of"].tolist() == ["seed 5", "seed 6"]
+    drawn = plot_rivals(pd.concat([norm, rivals.of_scale({"a": [1.0, 2.0]}, [5, 6])]))
+    assert [ax.get_title() for ax in drawn.axes] == ["BatchNorm", "scale"]
+
+
+# --- ablation and networks --------------------------------------------------------------------------------------------
+
+
+def test_the_paper_s_stack_of_cells():
+    search, final = sizes.macros().values()
+    assert [len(search), len(final)] == [8 + 2, 20 + 2]
+    assert [i for i, block in enumerate(final, start=0) if block.kind == "reduce"] == [7, 14]  # after the stem
+    assert final[0] == ("stem", 108, 32) and final[7] == ("reduce", 288, 16) and final[20] == ("normal", 576, 8)
+    assert search[-2][1:] == (256, 8)
+    fig = draw_macro({"final": final})
+    assert [text.get_text() for text in fig.axes[0].texts] == [
+        "108\nat 32²",
+        "144\nat 32²",
+        "288\nat 16²",
+        "576\nat 8²",
+    ]
+
+
+def test_entrants_are_of_equal_size_and_the_chokes_in_proportion():
+    assert ablation.chokes(16, 36) == (32, 32) and ablation.chokes(4, 9) == (8, 8)
+    recipe = scaled(TRAINING["sharpdarts-plain"], "smoke")
+    at = {"classes": 10, "image_channels": 1}
+    entered = ablation.entrants(None, [3], recipe, choke=4, **at)
+    assert [each.row for each in entered] == [*ablation.PUBLISHED, *ablation.FINISHED]
+    target = 1000 * ablation.size_of_all(recipe, cells=recipe.cells, **at)
+    assert all(abs(each.thousands / target - 1) < 0.35 and each.config.seed == 3 for each in entered)
+    assert entered[-2].thousands == pytest.approx(target)
+    history = pd.DataFrame({"epoch": [1, 2], "valid_accuracy": [80.0, 70.0]})
+    errors = ablation.errors_of(entered, [history] * len(entered))
+    assert errors["last"].eq(30).all() and errors.best.eq(20).all()
+    assert ablation.summary(errors).networks.eq(1).all()
+
+
+def test_searches_of_the_ablation_have_their_own_spaces():
+    methods = ablation.searched_methods(8)
+    assert methods["DARTS"].space is SPACES["darts"] and len({method.name for method in methods.values()}) == 5
+    ops = methods["scalar, no max pool"].space.choices.groups["normal"][0].ops
+    assert "max_pool_3x3" not in ops and "avg_pool_3x3" in ops
+
+
+def test_lines_beside_the_tables_and_their_misses():
+    lines = sizes.lines_of_cells("Table 2", {"sharpDARTS": sizes.FinalSize(1.98, 300.0, 290.0)})
+    assert lines[0] == ("Table 2", "sharpDARTS", "parameters_millions", "1.980")
+    assert sizes.misses(lines)["Table 2", "sharpDARTS", "parameters_millions"] == pytest.approx(0)
+    path = sizes.PathSize("Scalar", "scalar path", sizes.FinalSize(0.8, 23.0, 22.0), 21.5, 0.6)
+    (_, _, _, size), (_, row, _, words) = sizes.lines_of_paths([path])
+    assert size == "0.800, 75 % of it head (scalar path)"
+    assert row == "MultiChannelNet Scalar" and words == "23.0, without the last 21.5 (scalar path)"
+
+
+def test_the_case_worked_by_hand_as_a_table():
+    table = worked_by_hand().set_index("gradient of alpha")
+    assert table.loc["Max-W"].tolist() == [0.2, 0.6, 1.2, -2.0]
+    assert table.columns[0] == "operation 1, w = 0.1"

@@ -1,6 +1,6 @@
-"""sharpDARTS: blocks, the bias to small operations, Max-W's gradient, annealing, sizes, released weights."""
+"""sharpDARTS: blocks, the bias to small operations and its rivals, Max-W's gradient, annealing, sizes, ablation."""
 
-from nasnb.analysis.sharpdarts import annealing, blocks, capacity, kinds, sizes, weighting
+from nasnb.analysis.sharpdarts import ablation, annealing, blocks, capacity, kinds, rivals, sizes, weighting
 from nasnb.analysis.sharpdarts.annealing import time_between_improvements
 from nasnb.analysis.sharpdarts.blocks import operation_layers, operation_sizes
 from nasnb.analysis.sharpdarts.capacity import capacity_over_time
@@ -9,6 +9,7 @@ from nasnb.analysis.sharpdarts.weighting import alpha_gradient_of, softmax_of, w
 
 __all__ = [
     "SharpPlan",
+    "ablation",
     "alpha_gradient_of",
     "annealing",
     "blocks",
@@ -17,6 +18,7 @@ __all__ = [
     "kinds",
     "operation_layers",
     "operation_sizes",
+    "rivals",
     "sharp_plan",
     "sizes",
     "softmax_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,22 @@ def capacity_over_time(
             "gap": _mean([weight_gap(w[g]).mean(1) for g in w]),
         }
     )
+
+
+def of_searches(
+    found: Mapping[str, Sequence[Any]], spaces: Mapping[str, Space], seeds: Sequence[int], **at: Any
+) -> pd.DataFrame:
+    """`capacity_over_time` of results (nasnb.runs.Result) by name, one per seed, below each other.
+
+    With weighting (the name), seed and thousands (of parameters of the derived network). `at` are channels, cells and
+    classes.
+    """
+    table = pd.concat(
+        capacity_over_time(spaces[name], run.weights, run.genotypes, **at).assign(weighting=name, seed=seed)
+        for name, runs in found.items()
+        for seed, run in zip(seeds, runs, strict=True)
+    ).reset_index(drop=True)
+    return table.assign(thousands=table.derived / 1000)
 
 
 def _mean(per_group: Sequence[np.ndarray]) -> np.ndarray:

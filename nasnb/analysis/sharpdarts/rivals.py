@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,12 @@ def pool_times_even(grid: HyperCuboid, weights: Mapping[str, np.ndarray]) -> flo
     return float(last.times_even[kinds.SAME_POOL])
 
 
+def of_searches(grid: HyperCuboid, searched: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
+    """`pool_times_even` by case, of results (nasnb.runs.Result) of the search "scalar" and of the controlled ones."""
+    names = {AS_IS: "scalar", **dict(zip(CONTROLS, CONTROLS, strict=True))}
+    return {case: [pool_times_even(grid, run.weights) for run in searched[name]] for case, name in names.items()}
+
+
 def of_none(logged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Of tables of `cell_kinds` by search: pools and skips together, with `none` in the softmax and left out."""
     rows = []
@@ -88,7 +95,9 @@ def of_none(logged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def of_norm(by_kind: pd.DataFrame) -> pd.DataFrame:
     """Of a table of `grid_kinds`: pools that keep the width, and those that change it, which have BatchNorm."""
     cases = {kinds.SAME_POOL: "without", kinds.WIDTH_POOL: "with it"}
-    rows = [("BatchNorm", cases[r.kind], f"stage {r.stage}", r.times_even) for r in by_kind.itertuples() if r.kind in cases]
+    rows = [
+        ("BatchNorm", cases[r.kind], f"stage {r.stage}", r.times_even) for r in by_kind.itertuples() if r.kind in cases
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

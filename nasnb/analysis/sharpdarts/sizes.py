@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 import torch
 
 from nasnb.architecture import Genotype
+from nasnb.config import TRAINING
+from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.published.numbers import published
 from nasnb.spaces import SPACES, Space
+from nasnb.spaces.hypercuboid import HyperCuboid
 from nasnb.spaces.sharp import sharp_space
 from nasnb.supernet.counts import count
 from nasnb.supernet.network import Network
@@ -105,6 +108,92 @@ def path_sizes() -> list[PathSize]:
             whole, lost = final_size(grid, path, classes=10), final_size(grid, shorter, classes=10).multiply_adds
             found.append(PathSize(row, name.lower().replace("_", " "), whole, lost, head))
     return found
+
+
+# --- beside the tables of the paper ---
+
+
+def lines_of_cells(table: str, sizes: Mapping[str, FinalSize]) -> list[tuple[str, str, str, str]]:
+    """For `report.against_published`: table, row, metric and our number in words, of rows of Table 2 or 3."""
+    lines = []
+    for name, size in sizes.items():
+        words = f"{size.multiply_adds:.1f} (layers alone {size.layers:.1f})"
+        lines.append((table, name, "parameters_millions", f"{size.parameters:.3f}"))
+        lines.append((table, name, "multiply_adds_millions", words))
+    return lines
+
+
+def lines_of_paths(found: Sequence[PathSize]) -> list[tuple[str, str, str, str]]:
+    """The same of `path_sizes`, with how much of a network is its head and what it has without its last operation."""
+    lines = []
+    for each in found:
+        row, size = f"MultiChannelNet {each.row}", each.whole
+        head = f"{100 * each.head / size.parameters:.0f} % of it head"
+        lines.append(("Table 4", row, "parameters_millions", f"{size.parameters:.3f}, {head} ({each.path})"))
+        words = f"{size.multiply_adds:.1f}, without the last {each.without_last:.1f} ({each.path})"
+        lines.append(("Table 4", row, "multiply_adds_millions", words))
+    return lines
+
+
+def misses(lines: Sequence[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], float]:
+    """By (table, row, metric): how far the number that a line begins with is from the printed one, in percent."""
+    found = {}
+    for table, row, metric, words in lines:
+        printed = published(paper="sharpDARTS", table=table, metric=metric).set_index("row").value[row]
+        found[table, row, metric] = 100 * abs(float(words.split()[0]) / printed - 1)
+    return found
+
+
+class Block(NamedTuple):
+    """A part of a network: "stem", "normal", "reduce" or "head"; channels and pixels a side of what it gives."""
+
+    kind: str
+    channels: int
+    side: int
+
+
+def macro_structure(net: Network, image: tuple[int, int, int] = (3, 32, 32)) -> list[Block]:
+    """The blocks of a final network as built on the meta device, read from the maps that they give."""
+    blocks: list[Block] = []
+
+    def seen(kind: str) -> Callable:
+        return lambda _, __, y: blocks.append(Block(kind, *(y[1] if isinstance(y, tuple) else y).shape[1:3]))
+
+    parts = [("stem", net.stem), *zip(net.groups, net.blocks, strict=True)]
+    hooks = [part.register_forward_hook(seen(kind)) for kind, part in parts]
+    with torch.no_grad():
+        logits = net.eval()(torch.empty(1, *image, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return [*blocks, Block("head", logits.shape[1], 1)]
+
+
+def macros() -> dict[str, list[Block]]:
+    """`macro_structure` of the paper's supernet and final network, by a title with their sizes."""
+    stacks = {"the supernet of a search": METHODS["sharpdarts"].config, "the final network": TRAINING["sharpdarts"]}
+    found = {}
+    for what, c in stacks.items():  # a supernet stacks its cells as the network of any genotype does
+        net = drawn_up(SPACES["sharp"], GENOTYPES["SHARP_DARTS"], channels=c.channels, cells=c.cells, classes=10)
+        found[f"{what}: {c.cells} cells of {c.channels} channels"] = macro_structure(net)
+    return found
+
+
+def of_trained_paths(
+    grid: HyperCuboid,
+    chosen: Mapping[str, Sequence[Genotype]],
+    runs: Mapping[str, Sequence],
+    seeds: Sequence[int],
+    **net,
+) -> pd.DataFrame:
+    """A row per path trained (results as nasnb.runs.Result): path, seed, error_percent of the last epoch, thousands of
+    parameters. `net` are the network's channels, classes and image_channels.
+    """
+    rows = [
+        (name, seed, 100 - run.history.valid_accuracy.iloc[-1], 1000 * millions(drawn_up(grid, genotype, **net)))
+        for name, genotypes in chosen.items()
+        for seed, genotype, run in zip(seeds, genotypes, runs[name], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["path", "seed", "error_percent", "thousands"])
 
 
 def channels_for(space: Space, genotype: Genotype, target: float, *, choices: Sequence[int], **network) -> int:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nasnb.evaluation import statistics
+from nasnb.search import Epoch
 from nasnb.search.state import Batch, SearchState
 from nasnb.supernet.relaxation import Rule, max_w, softmax
 
@@ -93,6 +94,21 @@ def leaders_moved(state: SearchState, batch: Batch, *, least: float = 1e-3) -> d
     leaders = rows[rows.leads].autograd
     moves = leaders.abs() > least * rows.autograd.abs().max()
     return {"leader_moves": 100 * float(moves.mean()), "leader_held": 100 * float((leaders > 0).mean())}
+
+
+def watch_leaders(epoch: Epoch) -> dict[str, float]:
+    """`leaders_moved` on a held-out batch of every epoch: for `observe` of a Max-W search."""
+    state = epoch.state
+    return leaders_moved(state, next(state.batches(state.valid, "leader", epoch.number)))
+
+
+def worked_by_hand() -> pd.DataFrame:
+    """The gradient of alpha of four operations with w = 0.1, 0.2, 0.3, 0.4 and g = 1, 2, 3, 4, in closed form."""
+    w, worth = torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    ways = {"scalar": "scalar", "Max-W, detached": "max_w detached", "Max-W": "max_w"}
+    rows = [[name, *alpha_gradient_of(w, worth, weighting=way).tolist()] for name, way in ways.items()]
+    columns = ["gradient of alpha", *(f"operation {i}, w = {value:.1f}" for i, value in enumerate(w.tolist(), 1))]
+    return pd.DataFrame(rows, columns=columns).round(6)
 
 
 def pull_on_the_leader(n: int = 8, *, points: int = 100) -> pd.DataFrame:
