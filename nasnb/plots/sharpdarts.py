@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from nasnb.plots.style import INK, MUTED, SERIES, WIDTH, op_colours, op_label
 
@@ -58,16 +59,15 @@ BLOCKS |= {"head": ("pooling and classifier", SERIES[2])}
 def draw_macro(networks: Mapping[str, Sequence[tuple[str, int, int]]]) -> Figure:
     """Per title the blocks of a network from left to right: (kind, channels, pixels a side); as high as its maps.
 
-    Channels and pixels stand over the first block that has them.
+    The channels stand over the first block that has them.
     """
-    fig, axes = plt.subplots(len(networks), 1, figsize=(WIDTH, 1.75 * len(networks) + 0.4), squeeze=False)
+    fig, axes = plt.subplots(len(networks), 1, figsize=(WIDTH, 1.6 * len(networks) + 0.4), squeeze=False)
     for ax, (title, blocks) in zip(axes.flat, networks.items(), strict=True):
         for x, (kind, channels, side) in enumerate(blocks):
             ax.bar(x, side, width=0.72, color=BLOCKS[kind][1])
             if kind != "head" and (x == 0 or (channels, side) != tuple(blocks[x - 1][1:])):
-                label = f"{channels}\nat {side}²"
-                ax.annotate(label, (x, side), (0, 3), textcoords="offset points", ha="center", fontsize=8)
-        ax.set(title=title, ylabel="pixels a side", ylim=(0, 1.6 * max(side for _, _, side in blocks)), xticks=[])
+                ax.annotate(f"{channels}", (x, side), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        ax.set(title=title, ylabel="pixels a side", ylim=(0, 1.25 * max(side for _, _, side in blocks)), xticks=[])
         ax.grid(visible=False)
     handles = [Patch(color=colour, label=label) for label, colour in BLOCKS.values()]
     fig.legend(handles=handles, loc="outside upper center", ncols=4)
@@ -92,7 +92,9 @@ def plot_rivals(table: pd.DataFrame) -> Figure:
             ax.plot([x - 0.25, x + 0.25], [mean, mean], color=SERIES[1], linewidth=2.6, zorder=4)
         ax.axhline(1, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         ax.set(title=name, yscale="log", xlim=(-0.5, len(cases) - 0.5))
-        ax.set_xticks(range(len(cases)), [case.replace(" ", "\n", 1) for case in cases], fontsize=8)
+        ax.set_xticks(range(len(cases)), [case.replace(" ", "\n") for case in cases], fontsize=8)
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].set_ylabel("weight in times the even share")
     return fig
 

@@ -13,7 +13,7 @@ from nasnb.transfer.detector import (
     tried_detector,
 )
 from nasnb.transfer.images import Scenes, coco, coco_target, scenes
-from nasnb.transfer.scoring import average_precision, overlap
+from nasnb.transfer.scoring import average_precision, overlap, thirds
 
 __all__ = [
     "DetectConfig",
@@ -27,6 +27,7 @@ __all__ = [
     "detector_counts",
     "overlap",
     "scenes",
+    "thirds",
     "train_detector",
     "tried_detector",
 ]

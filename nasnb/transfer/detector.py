@@ -19,7 +19,7 @@ from nasnb.spaces import Space
 from nasnb.supernet.counts import Counts, count
 from nasnb.supernet.network import Network
 from nasnb.transfer.images import Scenes, Target
-from nasnb.transfer.scoring import average_precision
+from nasnb.transfer.scoring import ANY, Areas, average_precision, thirds
 
 
 @dataclass(frozen=True)
@@ -176,15 +176,22 @@ def tried_detector(
 ) -> dict[str, Any]:
     """A detector trained on scenes made of `data`: its precision on other scenes, and what it finds on the first eight.
 
-    precision: average precision in percent at an overlap of 0.5 and 0.75, and the mean over 0.5, 0.55, ..., 0.95.
+    precision: average precision in percent, the mean over overlaps of 0.5, 0.55, ..., 0.95; at 0.5 and 0.75; and that
+    mean for the small, medium and large third of the true objects.
     """
     net = detector(space, genotype, config, classes=data.n_classes, mean=data.mean, std=data.std)
     net = net.to(train.images.device)
     for _ in train_detector(net, train, config):
         pass
     boxes = detect(net, test)
-    at = {iou: average_precision(boxes, test.targets, iou=iou / 100) for iou in range(50, 100, 5)}
+
+    def mean(areas: Areas = ANY) -> float:
+        overlaps = range(50, 100, 5)
+        return sum(average_precision(boxes, test.targets, iou=iou / 100, areas=areas) for iou in overlaps) / 10
+
+    at = {name: average_precision(boxes, test.targets, iou=float(name)) for name in ("0.5", "0.75")}
+    by_size = {name: mean(areas) for name, areas in thirds(test.targets).items()}
     return {
-        "precision": {"mean": sum(at.values()) / len(at), "0.5": at[50], "0.75": at[75]},
+        "precision": {"mean": mean()} | at | by_size,
         "found": [{name: value.tolist() for name, value in each.items()} for each in boxes[:8]],
     }

@@ -1,6 +1,7 @@
 """Detection: the backbone's published cost, scenes whose boxes are known, average precision worked by hand."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from nasnb.transfer import (
     detector_counts,
     overlap,
     scenes,
+    thirds,
     train_detector,
 )
 
@@ -164,6 +166,33 @@ def test_precision_of_a_ranking_by_hand():
     truth = [objects_at(LEFT, RIGHT)]
     found = [objects_at(LEFT, (50, 50, 60, 60), RIGHT, scores=[0.9, 0.8, 0.7])]
     assert average_precision(found, truth) == pytest.approx(100 * (51 + 50 * 2 / 3) / 101)
+
+
+def test_precision_of_one_size_leaves_other_objects_and_their_boxes_out():
+    small, large, elsewhere = (0, 0, 10, 10), (20, 20, 60, 60), (70, 70, 110, 110)
+    truth = [objects_at(small, large)]
+    sizes = {"small": (0.0, 400.0), "large": (400.0, math.inf)}
+    found = [objects_at(elsewhere, large, small, scores=[0.9, 0.8, 0.7])]
+    assert average_precision(found, truth, areas=sizes["small"]) == 100  # a wrong box and a right one of another size
+    assert average_precision(found, truth, areas=sizes["large"]) == pytest.approx(50)  # the wrong box comes first
+    assert average_precision(found, truth) == pytest.approx(100 * 2 / 3)  # 1/2, then 2/3: the best from there on
+    only_small = [objects_at(small, scores=[0.9])]
+    assert average_precision(only_small, truth, areas=sizes["large"]) == 0
+    assert math.isnan(average_precision(only_small, [objects_at(small)], areas=sizes["large"]))
+
+
+def test_a_box_takes_an_object_of_the_size_asked_for_if_it_can():
+    truth = [objects_at((0, 0, 10, 10), (0, 0, 10, 16))]  # the box covers 10/14 of one, 14/16 of the other
+    found = [objects_at((0, 0, 10, 14), scores=[0.9])]
+    assert average_precision(found, truth, iou=0.7, areas=(0.0, 110.0)) == 100
+    assert average_precision(found, truth, iou=0.8, areas=(0.0, 110.0)) == 0
+
+
+def test_objects_in_thirds():
+    truth = [objects_at(*((0, 0, side, side) for side in range(1, 10)))]
+    areas = thirds(truth)
+    counted = [sum(low <= side**2 < high for side in range(1, 10)) for low, high in areas.values()]
+    assert list(areas) == ["small", "medium", "large"] and counted == [3, 3, 3]
 
 
 def test_an_object_is_found_once():

@@ -18,7 +18,7 @@ from nasnb.analysis.sharpdarts import kinds
 from nasnb.spaces.hypercuboid import HyperCuboid, Primitive, ResizablePool
 from nasnb.supernet.layers import Source, StackedNorm
 
-AS_IS, UNIT, NORMED = "as they are", "at unit scale", "with BatchNorm"
+AS_IS, UNIT, NORMED = "as is", "unit scale", "BatchNorm"
 COLUMNS = ["explanation", "case", "of", "times_even"]
 
 
