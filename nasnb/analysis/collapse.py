@@ -85,6 +85,14 @@ def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -
     return (ends[arm] - ends[other]).dropna() if {arm, other} <= set(ends) else pd.Series(dtype=float)
 
 
+def compared_arms(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """The rows of some arms that are worth showing, with random cells of the same seeds, each arm by its label."""
+    rows, _ = worth_showing(rows)
+    rows = rows[rows.arm.isin(arms)]
+    rows = pd.concat([rows, random_cells(sorted(rows.seed.unique()))])
+    return rows.assign(arm=rows.arm.map(label), finished=rows.finished.fillna(True).astype(bool))
+
+
 def random_cells(seeds: Sequence[int], table: Bench201Table | None = None) -> pd.DataFrame:
     """One cell at random per seed, as rows of an arm `random cell`: the floor of every comparison."""
     table = Bench201Table.load() if table is None else table

@@ -1,5 +1,10 @@
 """What chapter 03 measures: steadiness of alpha's gradient, chains of channels, counts of a search, cells in common."""
 
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,13 +12,18 @@ import torch
 from conftest import tiny_data
 
 from nasnb.analysis import pc_darts
+from nasnb.config import scaled
+from nasnb.experiment import method_like
 from nasnb.methods import METHODS
 from nasnb.plots.edge import edge_html
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import begin
 from nasnb.supernet.partial_channels import partial_channels
+from nasnb.training import prepare
+from nasnb.workflow.sweep_file import read_sweep
 
 METHOD = METHODS["pc-darts"]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 # --- steadiness -------------------------------------------------------------------------------------------------------
@@ -125,6 +135,85 @@ def test_changes_by_beta_are_counted_after_the_warm_up():
     table = pd.DataFrame(rows, columns=["run", "epoch", "cell", "target", "raw", "changed"])
     line = pc_darts.full_scale_changes(table).iloc[0]
     assert (line.nodes, line.changed, line.last_nodes, line.last_changed) == (4, 2, 2, 2)
+
+
+def test_times_less_and_the_table_of_costs():
+    costs = pd.DataFrame(
+        {
+            "k": [1, 4],
+            "parameters": [10, 5],
+            "multiply_adds": [300, 60],
+            "bytes_per_image": [40, 10],
+            "batch_size": [1, 4],
+        }
+    )
+    less = pc_darts.times_less(costs)
+    assert less.loc[4].tolist() == [4.0, 5.0, 2.0] and less.loc[1].tolist() == [1.0] * 3
+    table = pc_darts.cost_table(costs, gigabytes=12)
+    assert table["times less"].tolist() == [1.0, 4.0] and table["fit in 12 GB"].tolist() == [1, 4]
+    assert table["steps"].tolist() == pc_darts.search_totals(costs).weight_steps.tolist()
+
+
+def test_printed_runs_and_tables():
+    runs = pc_darts.printed.trainings()
+    assert [len(each) for each in runs.values()] == [5, 5, 5]
+    assert runs["PC-DARTS"].min() == 2.57  # the headline
+    table = pc_darts.printed.table_4(runs).set_index("Table 4, CIFAR-10")
+    assert table.loc["five trainings", "PC-DARTS"] == f"{runs['PC-DARTS'].mean():.2f} ± {runs['PC-DARTS'].std():.2f} %"
+    assert table.loc["6 nodes", "PC-DARTS"] == table.loc["searched 50 epochs", "PC-DARTS"] == "2.57 %"
+    assert pc_darts.printed.table_3()["PC yes, EN yes"] == "2.57 ± 0.07 %"
+
+
+def test_weight_free_share_over_time():
+    edges = METHOD.space.choices.groups["normal"]
+    even = np.full((2, len(edges), len(edges[0].ops)), 1 / len(edges[0].ops))
+    run = SimpleNamespace(weights={"normal": even})
+    table = pc_darts.weight_free_over_time(METHOD.space, {"K = 1": [run], "K = 4": [run]}, [5])
+    assert table.epoch.tolist() == [1, 2, 1, 2] and table.K.tolist() == ["K = 1"] * 2 + ["K = 4"] * 2
+    assert table.percent.tolist() == pytest.approx([300 / 7] * 4) and set(table.seed) == {5}
+
+
+# --- arms -------------------------------------------------------------------------------------------------------------
+
+
+def test_arms_of_table_3_are_those_of_the_sweeps():
+    arms = pc_darts.arms(METHOD)
+    for (k, partial), (beta, normed) in itertools.product(((1, "no"), (4, "yes")), ((False, "no"), (True, "yes"))):
+        assert method_like("pc-darts", k=k, edge_normalisation=beta) == arms[f"PC {partial}, EN {normed}"]
+    for k in (1, 2, 4, 8):  # figure 3
+        assert method_like("pc-darts", k=k) == pc_darts.variant(METHOD, k=k)
+    assert len({made.name for made in arms.values()}) == len(arms) == 6
+
+
+@pytest.mark.parametrize("name", ["pc-darts-ablation", "pc-darts-channels"])
+def test_sweeps_train_each_cell_with_the_seed_of_its_search(name):
+    sweep = read_sweep(ROOT / "notebooks" / "sweeps" / f"{name}.yaml", notebooks=ROOT / "notebooks")
+    rows = [row.values for row in sweep.rows if row.step == "retrain"]
+    assert all(row["seed"] == row["search_seed"] for row in rows)
+    assert {row["seed"] for row in rows} == set(range(pc_darts.planned("paper").searches))
+
+
+def test_searches_without_warm_up():
+    config = METHOD.at("laptop", epochs=10)
+    cold = pc_darts.without_warmup(METHOD, config)
+    assert [c.epochs for _, c in cold.values()] == [6, 6, 6]
+    rates = [c.alpha_lr for _, c in cold.values()]
+    assert rates == [config.alpha_lr, config.alpha_lr, config.alpha_lr / 2]
+    assert cold["K = 1"][0] is cold["K = 1, DARTS' alpha rate"][0] and cold["K = 4"][0].mix == METHOD.mix
+
+
+def test_what_is_ahead_counts_steps_as_the_searches_do():
+    data, plan = tiny_data(n=48, size=8), pc_darts.planned("smoke")
+    config, training = METHOD.at("smoke", epochs=3, batch_size=5, train_images=None), scaled(METHOD.training, "smoke")
+    training = replace(training, train_images=None, batch_size=7, epochs=2)
+    table = pc_darts.runs_ahead(plan, config, training, images=len(data.train)).set_index("what")
+    state = begin(METHOD, data, config)
+    first, last = table.iloc[0], table.iloc[-1]
+    assert first["steps of each"] == 3 * state.steps_per_epoch and first.number == 6
+    trained = prepare(METHOD.space, GENOTYPES["DARTS_V1"], data, training)
+    assert last["steps of each"] == 2 * trained.steps_per_epoch
+    assert table["steps of all"].tolist() == (table.number * table["steps of each"]).tolist()
+    assert table.number.tolist() == [6, 0, 3, 7, 3]
 
 
 # --- plans ------------------------------------------------------------------------------------------------------------

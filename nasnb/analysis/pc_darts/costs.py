@@ -80,6 +80,31 @@ def search_totals(
     )
 
 
+def times_less(costs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `supernet_costs` by K: by how many times less than the first row, in what is counted per image."""
+    counted = costs.set_index("k")[["bytes_per_image", "multiply_adds", "parameters"]]
+    return counted.iloc[0] / counted
+
+
+def cost_table(costs: pd.DataFrame, *, gigabytes: float) -> pd.DataFrame:
+    """`supernet_costs` and `search_totals` side by side, to be read."""
+    totals, less = search_totals(costs), times_less(costs)
+    return pd.DataFrame(
+        {
+            "K": costs.k,
+            "parameters": costs.parameters,
+            "multiply-adds, 10⁶": (costs.multiply_adds / 1e6).round(2),
+            "MB per image": (costs.bytes_per_image / 1e6).round(2),
+            "times less": less.bytes_per_image.round(2).tolist(),
+            f"fit in {gigabytes:g} GB": costs.batch_size,
+            "batch": totals.batch_size,
+            "steps": totals.weight_steps,
+            "of alpha": totals.alpha_steps,
+            "search, 10¹⁵": (totals.multiply_adds / 1e15).round(2),
+        }
+    )
+
+
 def step_costs(method: Any, data: Data, config: SearchConfig, *, ks: Sequence[int], repeats: int = 3) -> pd.DataFrame:
     """Per K, of real search steps after the warm-up: seconds (the fastest of `repeats`) and peak_bytes.
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pandas as pd
+
 from nasnb.analysis.pc_darts.mixing import compared
+from nasnb.config import SearchConfig, TrainConfig
 
 # Small images that are hardly altered, and a faster alpha. A few dozen steps are too few for the running statistics of
 # BatchNorm, so there the accuracy of a supernet is measured with those of the batch.
@@ -45,6 +49,29 @@ _PLANS: Mapping[str, Plan] = {
     "gpu": Plan(3, 3, (1, 2, 4, 8), 20, (4000, 500), 16),
     "paper": Plan(5, 5, (1, 2, 4, 8), 60, (4000, 500), 32),
 }
+
+
+def runs_ahead(plan: Plan, config: SearchConfig, training: TrainConfig, *, images: int) -> pd.DataFrame:
+    """What the chapter is going to search and train, before it does: number, epochs and steps of each, and of all.
+
+    The arms of Table 3 with random masks and shifted channels, other K, searches without warm-up; a network per search
+    and random cell, and the published ones.
+    """
+    others = len(set(plan.ks) - {1, 4})
+    seen = min(config.train_images or images, images)
+    early = max(1, round(0.6 * config.epochs))
+    per_epoch = math.ceil(seen * config.train_fraction / config.batch_size)
+    trained = math.ceil(min(training.train_images or images, images) / training.batch_size)
+    rows = [
+        ("searches: Table 3, random masks, shifted channels", 6 * plan.searches, config.epochs, per_epoch),
+        ("searches: other K (figure 3)", others * plan.searches, config.epochs, per_epoch),
+        ("searches: without warm-up", 3 * plan.searches, early, per_epoch),
+        ("trainings: a network per search, and random cells", (7 + others) * plan.searches, training.epochs, trained),
+        ("trainings: the cells of Table 4", 3 * plan.retrainings, training.epochs, trained),
+    ]
+    table = pd.DataFrame(rows, columns=["what", "number", "epochs of each", "steps of each"])
+    table["steps of each"] *= table["epochs of each"]
+    return table.assign(**{"steps of all": table.number * table["steps of each"]})
 
 
 def planned(preset: str, *, ks: Sequence[int] | None = None, **wanted: Any) -> Plan:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from nasnb.analysis.shapes import edge_agreement
+from nasnb.analysis.shapes import edge_agreement, parameter_free_share
 from nasnb.architecture import Genotype
 from nasnb.spaces import Space
 
@@ -65,6 +66,22 @@ def beta_table(space: Space, weights: Mapping[str, np.ndarray], group: str = "no
     )
 
 
+def weight_free_over_time(space: Space, found: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> pd.DataFrame:
+    """Percent of the normal cell's weight that lies on skips and pools, by epoch, K (the name) and seed.
+
+    Of results (nasnb.runs.Result) by name, one per seed.
+    """
+    edges = space.choices.groups["normal"]
+    return pd.concat(
+        pd.DataFrame({"percent": 100 * parameter_free_share(run.weights["normal"], edges)})
+        .rename_axis("epoch")
+        .reset_index()
+        .assign(epoch=lambda rows: rows.epoch + 1, K=name, seed=seed)
+        for name, runs in found.items()
+        for seed, run in zip(seeds, runs, strict=True)
+    )
+
+
 def cells_in_common(first: Genotype, second: Genotype, group: str) -> tuple[int, float, float]:
     """Of two cells: (operation, edge) pairs they share, share of the kept edges, and that of two random cells."""
     pairs = len({*first.picks[group]} & {*second.picks[group]})
@@ -82,4 +99,5 @@ def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
     last = rows[rows.epoch == rows.groupby("run").epoch.transform("max")]
     counted = rows.groupby(["run", "cell"]).changed.agg(nodes="size", changed="sum")
     at_end = last.groupby(["run", "cell"]).changed.agg(last_nodes="size", last_changed="sum")
-    return counted.join(at_end).reset_index()
+    found = counted.join(at_end).reset_index()
+    return found.assign(share=[f"{100 * c / n:.0f} %" for c, n in zip(found.changed, found.nodes, strict=True)])
