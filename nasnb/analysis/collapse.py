@@ -86,10 +86,9 @@ def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -
 
 
 def compared_arms(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
-    """The rows of some arms that are worth showing, with random cells of the same seeds, each arm by its label."""
+    """The rows of some arms that are worth showing, with twenty random cells looked up, each arm by its label."""
     rows, _ = worth_showing(rows)
-    rows = rows[rows.arm.isin(arms)]
-    rows = pd.concat([rows, random_cells(sorted(rows.seed.unique()))])
+    rows = pd.concat([rows[rows.arm.isin(arms)], looked_up(random_cells(range(20)))])
     return rows.assign(arm=rows.arm.map(label), finished=rows.finished.fillna(True).astype(bool))
 
 

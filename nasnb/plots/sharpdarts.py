@@ -99,6 +99,33 @@ def plot_rivals(table: pd.DataFrame) -> Figure:
     return fig
 
 
+KIND_COLOURS = {"none": "#c6cbd1", "pool": SERIES[4], "skip_connect": SERIES[1], "convolution": SERIES[0]}
+
+
+def plot_kinds(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Percent of the weight per kind of operation, a bar per search (the title) and cell: with `none`, and without.
+
+    Columns: cell, kind, percent, even_with_none, without_none, even. The thin bar below has even shares.
+    """
+    bars = [(f"{title},\n{cell}", rows) for title, t in tables.items() for cell, rows in t.groupby("cell", sort=False)]
+    panels = {"with none": ("percent", "even_with_none"), "none left out": ("without_none", "even")}
+    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.66 * len(bars) + 0.9), sharey=True)
+    for ax, (title, (column, even)) in zip(axes, panels.items(), strict=True):
+        for y, (_, rows) in enumerate(bars):
+            rows = rows.set_index("kind").reindex(list(KIND_COLOURS)).fillna({column: 0.0})
+            starts = rows[column].cumsum() - rows[column]
+            ax.barh(y, rows[column], left=starts, height=0.56, color=list(KIND_COLOURS.values()))
+            shares = rows[even].fillna(100 - rows[even].sum() if column == "percent" else 0.0)
+            ax.barh(y + 0.42, shares, left=shares.cumsum() - shares, height=0.1, color=list(KIND_COLOURS.values()))
+        ax.set(title=title, xlabel="weight (%)", xlim=(0, 100))
+        ax.grid(visible=False)
+    axes[0].set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
+    axes[0].invert_yaxis()
+    handles = [Patch(color=colour, label=kind.partition("_")[0]) for kind, colour in KIND_COLOURS.items()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=4)
+    return fig
+
+
 def plot_pull(table: pd.DataFrame) -> Figure:
     """Gradient of alpha over the leader's weight; columns: that weight, then `rule, leader` and `rule, each other`."""
     fig, ax = plt.subplots(figsize=(WIDTH, 3))

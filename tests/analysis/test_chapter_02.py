@@ -26,7 +26,7 @@ from nasnb.config import TRAINING, scaled
 from nasnb.data import load
 from nasnb.methods import METHODS
 from nasnb.plots.bands import plot_bands
-from nasnb.plots.sharpdarts import draw_macro, plot_rivals
+from nasnb.plots.sharpdarts import draw_macro, plot_kinds, plot_rivals
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import begin
 from nasnb.spaces import SPACES
@@ -359,6 +359,16 @@ def test_rivals_are_in_times_the_even_share():
     assert rivals.of_scale({"a": [1.0, 2.0]}, [5, 6])["of"].tolist() == ["seed 5", "seed 6"]
     drawn = plot_rivals(pd.concat([norm, rivals.of_scale({"a": [1.0, 2.0]}, [5, 6])]))
     assert [ax.get_title() for ax in drawn.axes] == ["BatchNorm", "scale"]
+
+
+def test_logged_weights_as_bars_with_even_shares_below():
+    fig = plot_kinds({"a": kinds.cell_kinds("darts-ssc")})
+    left, right = fig.axes
+    widths = [bar.get_width() for bar in left.patches]
+    normal = [70.66, 5.19, 4.83, 19.31, 12.5, 25, 12.5, 50]  # weights, then even shares
+    assert widths[:8] == pytest.approx(normal, abs=0.01) and sum(widths[8:]) == pytest.approx(200, abs=0.01)
+    assert [round(bar.get_width(), 1) for bar in right.patches][:8] == [0, 17.7, 16.5, 65.8, 0, 28.6, 14.3, 57.1]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a,\nnormal", "a,\nreduce"]
 
 
 # --- ablation and networks --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from scipy import stats
 from nasnb.analysis import collapse
 from nasnb.data.bench201 import Bench201Table
 from nasnb.published.claims import claim
+from nasnb.runs.kept import kept
 from nasnb.workflow import arms
 
 
@@ -163,3 +164,11 @@ def test_the_hazard_counts_epochs_at_risk():
     )
     assert tuple(table.loc["b", ["collapsed", "low"]]) == (0, 0)
     assert table.loc["b", "high"] == pytest.approx(368.89 / 4, rel=1e-3)
+
+
+def test_compared_arms_have_random_cells_that_were_looked_up():
+    rows = kept("nas-bench-201/arms").table
+    shown = collapse.compared_arms(rows, ["darts-1st", "k4"])
+    assert set(shown.arm) == {"DARTS", "K = 4", "random cell"} and shown.finished.dtype == bool
+    drawn = shown[shown.arm == "random cell"]
+    assert len(drawn) == 20 and drawn.cifar10.between(10, 95).all() and drawn.percentile.notna().all()

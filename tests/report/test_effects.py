@@ -1,8 +1,11 @@
 """Effects of claims: relative differences, the gate of chance, printed digits."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from nasnb import report
 from nasnb.report import effects
 
 
@@ -25,3 +28,19 @@ def test_a_counted_number_is_compared_at_the_digits_that_were_printed():
     assert effects.as_printed(573.6, *macs) and not effects.as_printed(544.6, *macs)
     with pytest.raises(ValueError, match="DARTS, Table 1 has no parameters_millions of 'DARTS V2'"):
         effects.as_printed(3.3, "DARTS", "Table 1", "DARTS V2", "parameters_millions")
+
+
+def test_lines_beside_a_table_are_all_as_printed():
+    line = ("Table 1", "DARTS (2nd order)", "parameters_millions", "3.349, 10 % of it head")  # printed 3.3
+    assert effects.all_as_printed("DARTS", [line])
+    assert not effects.all_as_printed("DARTS", [line, (*line[:3], "3.9")])
+
+
+def test_totals_count_a_run_once():
+    def run(name, seconds):
+        return SimpleNamespace(name=name, record={"seconds": seconds, "device_hours": seconds / 3600})
+
+    a, b = run("a", 36.0), run("b", 72.0)
+    table = report.cost_totals({"searches": [a, a], "again": [a, b]}).frame
+    assert table.number.tolist() == [1, 1] and table.seconds.tolist() == [36.0, 72.0]
+    assert table["device-hours"].tolist() == [0.01, 0.02]

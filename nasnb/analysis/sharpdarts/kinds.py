@@ -131,19 +131,6 @@ def _kind(op: str) -> str:
     return op if op in ("none", "skip_connect") else ("convolution" if "conv" in op else "pool")
 
 
-def logged_table(logged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of `cell_kinds` by search below each other, to be read."""
-    table = pd.concat(rows.assign(search=name) for name, rows in logged.items()).round(1)
-    words = {
-        "percent": "weight, %",
-        "without_none": "without none, %",
-        "even": "even share, %",
-        "leads": "edges it leads",
-        "leads_without_none": "edges, without none",
-    }
-    return table[["search", "cell", "kind", *words]].rename(columns=words)
-
-
 def times_even(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Of tables of `grid_kinds` by search: how many times its even share each kind has, first, on average and last."""
     rows = [
