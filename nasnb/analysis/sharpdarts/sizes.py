@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -197,8 +198,11 @@ def of_trained_paths(
 
 
 def channels_for(space: Space, genotype: Genotype, target: float, *, choices: Sequence[int], **network) -> int:
-    """The number of channels, of `choices`, with which a network comes nearest to `target` million parameters."""
-    return min(choices, key=lambda c: abs(millions(drawn_up(space, genotype, channels=c, **network)) - target))
+    """The number of channels, of `choices`, with which a network comes nearest to `target` million parameters.
+
+    Near as a ratio: half as large is as far as twice as large.
+    """
+    return min(choices, key=lambda c: abs(np.log(millions(drawn_up(space, genotype, channels=c, **network)) / target)))
 
 
 RELATIVE = (  # what sections 1 and 4.2 say in percent, of Table 2: metric, the row, what it is compared with
