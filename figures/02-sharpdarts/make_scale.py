@@ -40,7 +40,7 @@ def main() -> None:
         name: [run_search(method, data, replace(config, seed=seed), runs_dir=runs_dir) for seed in SEEDS]
         for name, method in methods.items()
     }
-    keep_them(rivals.of_searches(GRID, found), [run for runs in found.values() for run in runs], data, config)
+    keep_them(rivals.pools_by_case(GRID, found), [run for runs in found.values() for run in runs], data, config)
 
 
 def keep_them(times: dict, runs: list, data: Data, config: SearchConfig) -> None:

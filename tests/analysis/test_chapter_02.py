@@ -396,7 +396,7 @@ def test_entrants_are_of_equal_size_and_the_chokes_in_proportion():
     history = pd.DataFrame({"epoch": [1, 2], "valid_accuracy": [80.0, 70.0]})
     errors = ablation.errors_of(entered, [history] * len(entered))
     assert errors["last"].eq(30).all() and errors.best.eq(20).all()
-    assert ablation.summary(errors).networks.eq(1).all()
+    assert ablation.reported_errors(errors).networks.eq(1).all()
 
 
 def test_searches_of_the_ablation_have_their_own_spaces():

@@ -177,7 +177,7 @@ def test_weight_free_share_over_time():
 
 
 def test_arms_of_table_3_are_those_of_the_sweeps():
-    arms = pc_darts.arms(METHOD)
+    arms = pc_darts.table_3_arms(METHOD)
     for (k, partial), (beta, normed) in itertools.product(((1, "no"), (4, "yes")), ((False, "no"), (True, "yes"))):
         assert method_like("pc-darts", k=k, edge_normalisation=beta) == arms[f"PC {partial}, EN {normed}"]
     for k in (1, 2, 4, 8):  # figure 3

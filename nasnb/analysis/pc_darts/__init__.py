@@ -13,7 +13,6 @@ from nasnb.analysis.pc_darts.costs import (
 )
 from nasnb.analysis.pc_darts.mixing import (
     MIXINGS,
-    arms,
     chain_of,
     chains,
     compared,
@@ -21,6 +20,7 @@ from nasnb.analysis.pc_darts.mixing import (
     in_proportion,
     never_processed,
     processed_counts,
+    table_3_arms,
     variant,
     without_warmup,
 )
@@ -43,7 +43,6 @@ __all__ = [
     "Plan",
     "agreement_of_gradients",
     "alpha_noise",
-    "arms",
     "beta_effect",
     "beta_table",
     "cells_in_common",
@@ -70,6 +69,7 @@ __all__ = [
     "search_totals",
     "step_costs",
     "supernet_costs",
+    "table_3_arms",
     "times_less",
     "variant",
     "weight_free_over_time",

@@ -23,7 +23,7 @@ def variant(method: Any, *, k: int = 4, beta: bool = True) -> Any:
     return replace(method, name=name, mix=partial_channels(k), relax=edge_normalised(softmax) if beta else softmax)
 
 
-def arms(method: Any) -> dict[str, Any]:
+def table_3_arms(method: Any) -> dict[str, Any]:
     """The four of Table 3, each change alone; then masks that are drawn, as equation 1 says, and channels shifted."""
     return {
         "PC no, EN no": variant(method, k=1, beta=False),

@@ -128,7 +128,7 @@ def test_intervals(
     return pd.DataFrame(rows, columns=["architecture, first seed", "error on the test images", "error on CIFAR-10.1"])
 
 
-def summary(errors: pd.DataFrame) -> pd.DataFrame:
+def reported_errors(errors: pd.DataFrame) -> pd.DataFrame:
     """Of `errors_of`, both ways to report: the last epoch, and the paper's median ± half the range of the best one."""
 
     def spread(values: pd.Series) -> str:

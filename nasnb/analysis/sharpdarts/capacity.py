@@ -56,7 +56,7 @@ def capacity_over_time(
     )
 
 
-def of_searches(
+def leaning_over_time(
     found: Mapping[str, Sequence[Any]], spaces: Mapping[str, Space], seeds: Sequence[int], **at: Any
 ) -> pd.DataFrame:
     """`capacity_over_time` of results (nasnb.runs.Result) by name, one per seed, below each other.
