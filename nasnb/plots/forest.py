@@ -109,7 +109,16 @@ def _draw_row(
     for i, mark in enumerate(row.marks):
         _draw_mark(ax, mark, y + 0.1 * i, edge, small=i > 0)
     if np.isfinite(row.published):
-        ax.plot(np.clip(row.published, -edge, edge), y, "D", color=CARD, markeredgecolor=INK, markersize=5, zorder=5)
+        ax.plot(
+            np.clip(row.published, -edge, edge),
+            y,
+            "D",
+            color=CARD,
+            markeredgecolor=INK,
+            markersize=5,
+            zorder=5,
+            clip_on=False,
+        )
     ax.axhline(top + height, color=GRID, linewidth=0.6, zorder=0)
 
 
