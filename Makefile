@@ -21,7 +21,7 @@ export UV_HTTP_TIMEOUT
 # A virtual environment that happens to be active must not lend its packages to this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help setup book test lint smoke lab cluster browser browser-lab bench gpu-record clean
+.PHONY: help setup book pdf test lint smoke lab cluster browser browser-lab bench gpu-record clean
 
 help:  ## show this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -38,6 +38,9 @@ book: $(READY)  ## run the chapters that are out of date (PRESET=laptop), then r
 	@echo "== rendering"
 	$(BIN)/jupyter-book build . --path-output book -q $(BOOKFLAGS)
 	@echo "== the book: book/_build/html/index.html"
+
+pdf: tests/browser/node_modules/.package-lock.json  ## the rendered book as one PDF (needs node and chromium)
+	node tests/browser/pdf.mjs
 
 test: lint  ## lint, then all tests, with a smoke run of every notebook among them
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -148,6 +148,12 @@ async function visit(context, name, look, count) {
   count.formulas += seen.mathematics;
   for (const text of await accessibility(page)) fault("accessibility violations", text);
   for (const text of await page.evaluate(interact)) fault("dead controls", text);
+  const word = page.locator("main a.term").locator("visible=true").first();  // a term shows its text, network or not
+  if (await word.count()) {
+    await word.hover();
+    const [tip, shown] = await word.evaluate((term) => [term.dataset.tip, getComputedStyle(term, "::after").content]);
+    if (!tip || !shown.includes(tip.slice(0, 10))) fault("words without their text", await word.textContent());
+  }
   if (shots) {
     mkdirSync(shots, { recursive: true });
     await page.screenshot({ path: path.join(shots, `${name.replaceAll("/", "-")}-${look}.png`), fullPage: true })
@@ -195,7 +201,7 @@ function tell(faults) {
 const count = {
   pages: 0, views: 0, figures: 0, formulas: 0, links: 0,
   "requests outside": 0, "console errors": 0, "accessibility violations": 0, "horizontal scrolling": 0, "cut off": 0,
-  "empty figures": 0, "unset mathematics": 0, "dead controls": 0, "title or description": 0, "broken links": 0,
+  "empty figures": 0, "unset mathematics": 0, "dead controls": 0, "words without their text": 0, "title or description": 0, "broken links": 0,
 };
 if (!existsSync(path.join(html, "index.html"))) {
   console.log(`no book in ${html}: run make book first`);
