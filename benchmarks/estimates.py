@@ -22,16 +22,16 @@ from nasnb.methods import METHODS, Method
 from nasnb.runs.estimate import Foresight, foresee
 from nasnb.runs.files import write_whole
 
-SIZE = SearchConfig(epochs=3, cells=3, channels=8, batch_size=16, train_images=640, alpha_lr=3e-3)
+SIZE = SearchConfig(epochs=3, cells=3, channels=8, batch_size=16, train_images=384, alpha_lr=3e-3)
 CONFIGURATIONS: dict[str, tuple[str, dict]] = {
     "DARTS": ("darts-1st", {}),
     "DARTS, 5 cells": ("darts-1st", {"cells": 5}),
     "DARTS, 16 channels": ("darts-1st", {"channels": 16}),
     "DARTS, batch 64": ("darts-1st", {"batch_size": 64}),
-    "DARTS, second order": ("darts-2nd", {"train_images": 320}),
+    "DARTS, second order": ("darts-2nd", {"train_images": 192}),
     "PC-DARTS": ("pc-darts", {}),
     "PC-DARTS, batch 64": ("pc-darts", {"batch_size": 64}),
-    "MSR-DARTS": ("msr-darts", {"train_images": 320}),
+    "MSR-DARTS": ("msr-darts", {"train_images": 192}),
     "sharpDARTS": ("sharpdarts", {}),
     "SDARTS-RS": ("sdarts-rs", {}),
 }
