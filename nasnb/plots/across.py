@@ -8,9 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from nasnb.plots.matrices import ink_on
-from nasnb.plots.style import CARD, INK, MUTED, WIDTH
+from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, name_points
 
 _COLOURS = "Blues"
 _DARKEST = 0.85  # of the colour scale: numbers stay legible on every cell
@@ -50,6 +51,71 @@ def plot_measures(
     ax.grid(False)
     ax.spines[:].set_visible(False)
     return ax
+
+
+def plot_correlations(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    names: str,
+    value: str = "correlation",
+    beside: str | None = None,
+    null: float = 0.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """A line per row: a point, a bar from `low` to `high`, and a hollow point for the column `beside`."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 0.8 + 0.34 * len(table)))[1]
+    rows = np.arange(len(table))
+    ax.axvline(null, color=INK, linewidth=0.8)
+    ax.hlines(rows, table.low, table.high, color=SERIES[0], linewidth=2.2)
+    ax.plot(table[value], rows, "o", color=SERIES[0], label=value)
+    if beside:
+        ax.plot(table[beside], rows, "D", markerfacecolor=CARD, markeredgecolor=SERIES[1], label=beside)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set_yticks(rows, table[names])
+    ax.set(xlabel=label, ylim=(len(table) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def plot_shares(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
+    """Bars per line of the table, one for each of its columns, from 0 to 1; NaN and less than 0 are no bar."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 0.9 + 0.36 * len(table)))[1]
+    height = 0.8 / len(table.columns)
+    for i, column in enumerate(table):
+        at = np.arange(len(table)) + height * (i - (len(table.columns) - 1) / 2)
+        ax.barh(at, table[column].fillna(0).clip(lower=0), height=0.9 * height, label=column)
+    ax.set(yticks=range(len(table)), yticklabels=table.index, xlim=(0, 1), xlabel=label)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def plot_prices(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
+    """`cost`, which `label` tells of, against `lead`: a marker per `rule`, each point named by its `method`."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 3.8))[1]
+    ax.axhline(0, color=INK, linewidth=0.8)
+    for i, (rule, part) in enumerate(table.groupby("rule", sort=False)):
+        ax.plot(part.cost, part.lead, SERIES_MARKERS[i % len(SERIES_MARKERS)], label=rule)
+    ax.set(xlabel=label, ylabel="points above a random cell")
+    ax.margins(0.1)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    name_points(ax, zip(table.cost, table.lead, table.method, strict=True))
+    return ax
+
+
+def plot_factors(found: Mapping[str, pd.DataFrame]) -> Figure:
+    """Per title the shares of `factors`: what was found and what unrelated columns would have, factor by factor."""
+    fig, axes = plt.subplots(1, len(found), figsize=(WIDTH, 2.8), sharey=True, squeeze=False)
+    for ax, (title, shares) in zip(axes[0], found.items(), strict=True):
+        factors = range(1, len(shares) + 1)
+        ax.plot(factors, 100 * shares.share, "o-", label="found")
+        ax.plot(factors, 100 * shares.chance, "--", color=MUTED, label="unrelated columns, 95 %")
+        ax.set(title=title, xlabel="factor")
+    axes[0, 0].set_ylabel("% of the variance")
+    axes[0, -1].legend()
+    return fig
 
 
 def in_unit_range(grid: np.ndarray) -> np.ndarray:

@@ -1,14 +1,17 @@
 """The supernets of eight methods, trained alike: every diagnostic, every rule, and how good the chosen cells are.
 
     python -m nasnb.workflow.eight_supernets CIFAR10-16.npz --seeds 8
+    python -m nasnb.workflow.eight_supernets
 
-searches them on NAS-Bench-201, seed by seed, where the cells' accuracies are looked up, and keeps the table under
-`figures/07-across`; whatever was stopped goes on where it stood. The images are a file of `nasnb.data.packed`.
+The first searches them on NAS-Bench-201, seed by seed, where the cells' accuracies are looked up; the second looks at
+the kept ones. Each keeps a table under `figures/07-across`; whatever was stopped goes on where it stood. The images are
+a file of `nasnb.data.packed`.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,33 +20,33 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import torch
 
 from nasnb.analysis import across
 from nasnb.architecture import Genotype
-from nasnb.config import SearchConfig
+from nasnb.config import SearchConfig, TrainConfig
 from nasnb.data import Data
 from nasnb.data.bench201 import Bench201Table
 from nasnb.data.packed import unpack
-from nasnb.experiment import run_search
+from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS, Method
 from nasnb.plots.across import plot_measures
 from nasnb.plots.style import svg, use_style
 from nasnb.runs import Result, run_once
-from nasnb.runs.kept import keep
+from nasnb.runs.kept import keep, kept
 from nasnb.runs.record import environment
 from nasnb.search import begin
-from nasnb.search.decisions import greedy, most_missed
 from nasnb.search.perturbation import perturbation
 from nasnb.search.selection import magnitude
 from nasnb.search.state import SearchState
 from nasnb.spaces import random_genotype
 from nasnb.spaces.bench201 import bench201_groups
 from nasnb.supernet.partial_channels import PartialMix
-from nasnb.workflow.kept_supernets import METHOD_OF, supernet_method
+from nasnb.workflow.kept_supernets import FOLDER, METHOD_OF, kept_supernet, kept_words, supernet_method
 
-KEPT = "07-across/bench201"
-# few steps, larger ones: minutes for the eight methods of a seed on one core
-SIZE = SearchConfig(epochs=15, cells=1, channels=8, batch_size=64, train_images=2000, lr=0.05, alpha_lr=0.01, pace=0.25)
+SEARCHES, LOOKS = "07-across/bench201", "07-across/kept-supernets"  # the tables that are kept
+# few steps, larger ones: minutes for the eight methods of a seed on a core
+SIZE = SearchConfig(epochs=10, cells=1, channels=8, batch_size=64, train_images=2000, lr=0.05, alpha_lr=0.01, pace=0.25)
 EIGHT: Mapping[str, str] = {  # as chapter 07 calls them: their names among the kept supernets
     "DARTS": "darts-1st",
     "sharpDARTS": "sharpdarts",
@@ -55,10 +58,9 @@ EIGHT: Mapping[str, str] = {  # as chapter 07 calls them: their names among the 
     "fixed alpha": "fixed-alpha",
 }
 TRAINED, CONTROL = "trained", "untrained"  # the control: the same supernet before its first step
+COSTLY = ("agreement", "eigenvalue", "cost")  # hundreds of passes, or a clock that parts of the images do not change
 RULES = ("magnitude", "perturbation", "stable rank")
 OWN = {"MSR-DARTS": "stable rank", "fixed alpha": "perturbation"}  # the others read alpha
-# SGAS decides while it searches: at its end nothing is open, and another rule is another search
-GREEDY = {"perturbation": greedy(choose=most_missed()), "stable rank": greedy(choose=across.lowest_rank)}
 Rate = Callable[[Method, int, Genotype], float]  # how good a cell is, for a seed
 
 
@@ -79,6 +81,16 @@ def in_own_space(name: str) -> Method:
 def look_up(method: Method, seed: int, genotype: Genotype) -> float:
     """CIFAR-10 test accuracy of a cell of NAS-Bench-201, in percent."""
     return Bench201Table.load().accuracy(genotype)["cifar10"]
+
+
+def retrained(data: Data, config: TrainConfig, *, runs_dir: str | Path) -> Rate:
+    """Rates a cell by training it: test accuracy after the last epoch, in percent."""
+
+    def rate(method: Method, seed: int, genotype: Genotype) -> float:
+        run = run_training(method.space, genotype, data, replace(config, seed=seed), runs_dir=runs_dir)
+        return float(run.history.valid_accuracy.iloc[-1])
+
+    return rate
 
 
 def observed(
@@ -137,8 +149,7 @@ def _choose(rule: str, name: str, method: Method, found: Result, find: Callable[
             raise across.NotDefined("alpha is not learnt")
         return found.genotype, seconds
     if name == "SGAS":
-        other = find(replace(method, name=f"{method.name}-{rule.replace(' ', '-')}", hook=GREEDY[rule]))
-        return other.genotype, other.record["seconds"]
+        raise across.NotDefined("decides while it searches")
     if rule == "stable rank":
         return method.space.discretise(across.convolution_ranks(found.state())), seconds
     other = find(replace(method, name=f"{method.name}-pt", select=PT, score=magnitude), after=found)
@@ -148,57 +159,121 @@ def _choose(rule: str, name: str, method: Method, found: Result, find: Callable[
 PT = perturbation(criterion="loss")  # which has no ties on few images
 
 
+# --- the kept supernets -----------------------------------------------------------------------------------------------
+
+
+def looks(
+    name: str,
+    *,
+    parts: int = 3,
+    of: int = 8,
+    n_batches: int = 5,
+    without: Sequence[str] = (),
+    runs_dir: str | Path,
+    figures_dir: str | Path = "figures",
+) -> Iterator[dict[str, Any]]:
+    """A row for each of `parts` shares of the images of the kept supernet `name` of EIGHT, one `of` so many each, and
+    one for its CONTROL on the first.
+
+    Beside the diagnostics one-shot accuracies (%) of the cells that alpha and stable rank choose, and the mean of ten
+    random ones. COSTLY ones are of the first part alone. Raises FileNotFoundError where the supernet is not kept.
+    """
+    start = kept_supernet(EIGHT[name], figures_dir=figures_dir)
+    states = {TRAINED: lambda: start, CONTROL: partial(begin, start.method, start.data, start.config)}
+    words = kept_words(EIGHT[name], figures_dir=figures_dir)
+    for state, i in [*((TRAINED, i) for i in range(parts)), (CONTROL, 0)]:
+        how = {"n_batches": n_batches, "without": [*without, *(COSTLY if (state, i) != (TRAINED, 0) else ())]}
+        facts = {"supernet": name, "weights": words, "state": state, "part": i, "of": of, **how}
+        see = partial(_look, states[state], i, of, **how)
+        yield {"method": name, "state": state, "part": i} | run_once("look", facts, see, runs_dir=runs_dir)
+
+
+def _look(make: Callable[[], SearchState], i: int, of: int, **how: Any) -> dict[str, Any]:
+    state = make()
+    part = across.in_parts(state, of)[i]
+    part.config = replace(part.config, batch_size=min(256, len(part.valid)))  # of masked passes: few large ones
+    ranked = part.method.space.discretise(across.convolution_ranks(part))
+    cells = {"stable rank": ranked}
+    cells |= {"magnitude": part.method.genotype(part)} if part.relaxation.rule.learns else {}
+    own = cells.get("magnitude", ranked)
+    drawn = [random_genotype(part.method.space, seed=seed) for seed in range(10)]
+    scores = [across.one_shot_accuracy(part, cell) for cell in drawn]
+    shot = {f"one-shot by {rule}": across.one_shot_accuracy(part, cell) for rule, cell in cells.items()}
+    seen = across.diagnostics(part, own, batch_size=64, **how | {"without": (*how["without"], "cost")})
+    cost = (
+        {} if "cost" in how["without"] else {"cost": across.cost(state)}
+    )  # of a step of the search, whatever the part
+    return seen | cost | shot | {"one-shot random": sum(scores) / len(scores)}
+
+
 # --- keeping them -----------------------------------------------------------------------------------------------------
 
 
-def keep_table(table: pd.DataFrame, data: Data, *, figures_dir: str | Path = "figures") -> None:
-    """Write the table, the matrix of its means, and where both come from."""
-    trained = table[table.state == "trained"]
-    n, made = trained.seed.nunique(), environment(data.train.images.device)
+def keep_table(
+    name: str, table: pd.DataFrame, facts: Mapping[str, Any], *, figures_dir: str | Path = "figures"
+) -> None:
+    """Write the table under `name`, the matrix of its means, and where both come from."""
+    trained, made = table[table.state == TRAINED], environment(torch.device("cpu"))
+    columns = [column for column in across.DIAGNOSTICS if column in table]
     use_style()
-    ax = plot_measures(
-        across.means(trained, across.DIAGNOSTICS),
-        across.half_widths(trained, across.DIAGNOSTICS),
-        titles=across.DIAGNOSTICS,
-    )
-    record = {
-        "data": f"{data.name}, {SIZE.train_images:,} images",
-        "config": asdict(SIZE),
-        "seed": sorted(map(int, trained.seed.unique())),
-        "device": made["device"],
-        "commit": made["commit"] or "",
-        "seconds": float(table.filter(like="seconds by").max(axis=1).sum()),
-        "scale": scale_words(data.image_size[1], n),
-        "alt": "All diagnostics on the supernets of eight methods on NAS-Bench-201, a row per method.",
-    }
-    keep(KEPT, svg(ax.figure), table, record, figures_dir=figures_dir)
+    ax = plot_measures(across.means(trained, columns), across.half_widths(trained, columns), titles=across.DIAGNOSTICS)
+    record = {"device": made["device"], "commit": made["commit"] or "", **facts}
+    record |= {"alt": f"All diagnostics on the supernets of {trained.method.nunique()} methods, a row per method."}
+    keep(name, svg(ax.figure), table, record, figures_dir=figures_dir)
     plt.close(ax.figure)
 
 
-def scale_words(side: int, n: int) -> str:
-    """The scale of the searches, in a line."""
-    return (
+def keep_searches(lines: Sequence[Mapping[str, Any]], data: Data, *, figures_dir: str | Path = "figures") -> None:
+    """The table of searches on NAS-Bench-201."""
+    table = pd.DataFrame(lines)
+    seeds, side = sorted(map(int, table.seed.unique())), data.image_size[1]
+    scale = (
         f"NAS-Bench-201, {side} px, {SIZE.channels} channels, {SIZE.cells} cell per stage, "
-        f"{SIZE.train_images:,} images, {SIZE.epochs} epochs, n = {n} seeds of each method"
+        f"{SIZE.train_images:,} images, {SIZE.epochs} epochs, n = {len(seeds)} seeds of each method"
     )
+    facts = {"data": data.name, "config": asdict(SIZE), "seed": seeds, "scale": scale}
+    facts |= {"seconds": float(table.filter(like="seconds by").max(axis=1).sum())}
+    keep_table(SEARCHES, table, facts, figures_dir=figures_dir)
 
 
-def make_table(arguments: Sequence[str] | None = None) -> None:
+def keep_looks(lines: Sequence[Mapping[str, Any]], *, seconds: float, figures_dir: str | Path = "figures") -> None:
+    """The table of the kept supernets."""
+    words = kept_words(next(iter(EIGHT.values())), figures_dir=figures_dir)
+    facts = {
+        "data": "the embedded images of Fashion-MNIST",
+        "config": {},
+        "seed": 0,
+        "scale": words,
+        "seconds": seconds,
+    }
+    keep_table(LOOKS, pd.DataFrame(lines), facts, figures_dir=figures_dir)
+
+
+def make_tables(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(
         prog="python -m nasnb.workflow.eight_supernets", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("images", type=Path, help="of CIFAR-10 at 16 px, packed")
+    parser.add_argument(
+        "images", nargs="?", type=Path, help="of CIFAR-10 at 16 px, packed (default: the kept supernets)"
+    )
     parser.add_argument("--seeds", type=int, default=8, metavar="N")
     parser.add_argument("--runs-dir", default="runs")
     parser.add_argument("--figures-dir", default="figures")
     a = parser.parse_args(arguments)
-    data, methods, lines = unpack(a.images), {name: on_table(name) for name in EIGHT}, []
+    lines, began = [], time.process_time()
+    if a.images is None:
+        for name in EIGHT:
+            if kept(f"{FOLDER}/{EIGHT[name]}", figures_dir=a.figures_dir) is not None:
+                lines += looks(name, runs_dir=a.runs_dir, figures_dir=a.figures_dir)
+                keep_looks(lines, seconds=time.process_time() - began, figures_dir=a.figures_dir)  # it may be stopped
+        return
+    data, methods = unpack(a.images), {name: on_table(name) for name in EIGHT}
     for seed in range(a.seeds):
-        how = {"runs_dir": a.runs_dir, "n_batches": 8, "batch_size": 64}
+        how = {"runs_dir": a.runs_dir, "n_batches": 6, "batch_size": 64}
         lines += observed(methods, data, SIZE, seeds=[seed], rate=look_up, **how)
-        keep_table(pd.DataFrame(lines), data, figures_dir=a.figures_dir)  # after every seed: it may be stopped
+        keep_searches(lines, data, figures_dir=a.figures_dir)  # after every seed: it may be stopped
 
 
 if __name__ == "__main__":
-    make_table()
+    make_tables()

@@ -55,6 +55,12 @@ def _datasets() -> Collection[str]:
     return NAMES
 
 
+def _supernets() -> Collection[str]:
+    from nasnb.workflow.eight_supernets import EIGHT
+
+    return EIGHT
+
+
 def _methods() -> Collection[str]:
     from nasnb.methods import METHODS
 
@@ -142,6 +148,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "cells_from": _one_of(lambda: ("search", "published")),
     "order": _one_of(lambda: (1, 2)),
     "supernets": _one_of(lambda: ("kept", "searched")),
+    "look": _one_of(_supernets),
     "image_size": _at_least(8),
     **dict.fromkeys(
         (

@@ -8,20 +8,28 @@ import pytest
 import torch
 from conftest import tiny_data
 from matplotlib.colors import to_hex
+from scipy import stats
 
 from nasnb.analysis.across import comparison, measures
+from nasnb.analysis.across.one_shot import chosen_weights, one_shot_accuracy
 from nasnb.analysis.msr_darts import stable_rank_table
-from nasnb.config import SearchConfig, TrainConfig
+from nasnb.config import SearchConfig
+from nasnb.evaluation import evaluate, statistics
 from nasnb.methods import METHODS
-from nasnb.plots.across import in_unit_range, plot_measures, with_spread
+from nasnb.plots.across import (
+    in_unit_range,
+    plot_correlations,
+    plot_factors,
+    plot_measures,
+    plot_prices,
+    plot_shares,
+    with_spread,
+)
 from nasnb.search import begin
-from nasnb.search.decisions import greedy
 from nasnb.search.perturbation import perturbation
 from nasnb.search.selection import magnitude
 from nasnb.spaces import with_nodes
-from nasnb.training import accuracy_on, prepare
 
-SHORT = TrainConfig(epochs=1, channels=4, cells=3, auxiliary_weight=0.0)
 TINY = SearchConfig(epochs=2, batch_size=16, channels=4, cells=3, pace=0.1, train_images=32)
 
 
@@ -151,14 +159,6 @@ def test_ranks_of_mixed_candidates_are_those_of_the_table(darts):
             assert -scores[group][edge, ops.index(op)] == pytest.approx(rank, rel=1e-4)
 
 
-def test_a_network_is_tested_with_the_statistics_asked_for(darts):
-    state = prepare(darts.method.space, darts.method.genotype(darts), darts.data, SHORT)
-    assert measures.final_accuracy(state) == accuracy_on(state).accuracy
-    before = {name: buffer.clone() for name, buffer in state.net.named_buffers()}
-    assert 0 <= measures.final_accuracy(state, statistics="batch") <= 100
-    assert all(torch.equal(before[name], buffer) for name, buffer in state.net.named_buffers())
-
-
 # --- rules on other supernets -----------------------------------------------------------------------------------------
 
 
@@ -167,15 +167,6 @@ def test_stable_ranks_are_those_of_the_method_that_brought_them():
     own, moved = state.method.score(state), measures.convolution_ranks(state)
     for group, ranks in own.items():
         torch.testing.assert_close(moved[group], ranks, rtol=1e-4, atol=1e-6)
-
-
-def test_a_greedy_search_decides_by_rank():
-    state = fresh("sgas")
-    state.config = replace(state.config, pace=0.0)
-    greedy(first=0, interval=0, choose=measures.lowest_rank)(state)
-    decision = state.extra["greedy"]["decisions"][0]
-    ranks = measures.convolution_ranks(state)[decision["group"]][decision["edge"]]
-    assert decision["op"] == int(ranks.argmax())
 
 
 def test_perturbation_chooses_on_a_supernet_without_alpha():
@@ -207,24 +198,55 @@ def test_reasons_stand_where_no_seed_has_a_number():
     assert np.isnan(comparison.means(ROWS, ["y"]).y["a"]) and np.isnan(comparison.spreads(ROWS, ["y"]).y["c"])
     assert comparison.spreads(ROWS, ["x"]).x.tolist() == pytest.approx([2**0.5] * 3)
     assert comparison.reasons(ROWS, ["x", "y"]) == {("a", "y"): "too small"}
-    assert comparison.common(comparison.means(ROWS, ["x", "y"]), "x", "y") == 2
 
 
-def test_separation_is_the_spread_of_means_over_the_spread_of_seeds():
-    assert comparison.separation(ROWS, ["x"]).x == pytest.approx(np.std([2, 11, 21], ddof=1) / 2**0.5)
-    noise = np.random.default_rng(0).standard_normal((400, 4))
-    table = pd.DataFrame({"method": np.repeat(np.arange(400), 4), "x": noise.ravel()})
-    assert comparison.separation(table, ["x"]).x == pytest.approx(0.5, abs=0.05)
+def test_claims_are_paired_by_seed_and_leads_have_a_floor():
+    names = ["DARTS", "StacNAS", "SDARTS-RS", "SGAS", "fixed"]
+    lines = [
+        {"method": m, "seed": s, "by magnitude": 90.0 + s, "by perturbation": 91.0 + s + i, "own": 90.0 + i}
+        | {
+            "by stable rank": 90.0,
+            "skip_gap": i - s,
+            "correlation": 0.1 * i,
+            "eigenvalue": 1.0 + i,
+            "agreement": 0.2 * s,
+        }
+        | {"confusion": float(-i), "stable_rank": 1.0}
+        for s in range(3)
+        for i, m in enumerate(names)
+    ]
+    table = pd.DataFrame(lines).astype({"by magnitude": object, "skip_gap": object})
+    table.loc[table.method == "fixed", ["by magnitude", "skip_gap"]] = "not defined: alpha is not learnt"
+    found = comparison.effects_by_seed(table)
+    assert found["across/perturbation-beats-magnitude"].tolist() == pytest.approx([1 + (0 + 1 + 2 + 3) / 4] * 3)
+    assert found["across/smaller-skip-gap"].tolist() == pytest.approx([-2.0] * 3)
+    assert found["across/noise-flattens"].tolist() == pytest.approx([-2.0] * 3)
+    assert found["across/confusion-foretells"].tolist() == pytest.approx([1.0] * 3)  # less of it, better cells
+    assert found["across/alpha-ranks-strength"].tolist() == pytest.approx([0.0, 0.2, 0.4])
+    assert len(found["across/stable-rank-foretells"]) == 0  # it never changes
+    lead = comparison.leads(table, ["magnitude", "stable rank"], 87.0)
+    assert len(lead) == 4 * 3 + 5 * 3 and set(lead[lead.rule == "stable rank"].lead) == {3.0}
 
 
-def test_chance_stays_below_the_critical_correlation():
-    draw = np.random.default_rng(0)
-    ranks = [draw.permutation(8) for _ in range(4000)]
-    r = [np.corrcoef(np.arange(8), rank)[0, 1] for rank in ranks]
-    assert np.mean(np.abs(r) > comparison.critical_correlation(8)) == pytest.approx(0.05, abs=0.02)
-    assert np.isnan(comparison.critical_correlation(3))
-    few = pd.DataFrame({"x": [1.0, 2, 3, 4, 5], "y": [1.0, 2, 3, 4, np.nan]})
-    assert np.isnan(comparison.column_correlations(few).loc["x", "y"])
+def test_half_widths_are_those_of_a_t_interval():
+    table = pd.DataFrame({"method": list("aaabb"), "x": [1.0, 3.0, 8.0, 1.0, 2.0]})
+    width = stats.t.interval(0.95, 2, loc=4, scale=stats.sem([1.0, 3.0, 8.0]))[1] - 4
+    assert comparison.half_widths(table, ["x"]).x["a"] == pytest.approx(width)
+    assert np.isnan(comparison.half_widths(table, ["x"]).x["b"])
+
+
+def test_one_shot_accuracy_is_that_of_the_chosen_operations_alone(darts):
+    genotype = darts.method.space.discretise(measures.convolution_ranks(darts))
+    weights = chosen_weights(darts, genotype)
+    assert all(w.sum() == len(genotype.picks[group]) for group, w in weights.items())
+    alone = darts.copied()
+    with torch.no_grad():
+        for group, w in weights.items():
+            alone.relaxation.open(group).copy_(w.bool())
+        alone.relaxation._changed()
+    with statistics(alone.net, "batch"):
+        by_hand = evaluate(lambda images: alone.net(images, alone.weights()), alone.valid, alone.data).accuracy
+    assert one_shot_accuracy(darts, genotype) == pytest.approx(by_hand)
 
 
 def test_names_are_listed_by_their_verdict():
@@ -269,13 +291,26 @@ def test_numbers_keep_three_and_two_digits(mean, spread, text):
     assert with_spread(mean, spread) == text
 
 
-def test_foretelling_is_one_rank_correlation_per_seed_with_the_sign_of_the_claim():
-    rows = [
-        (f"m{i}", seed, value, own)
-        for seed, order in ((0, 1), (1, -1))
-        for i, (value, own) in enumerate(zip(range(5), [10 + order * k for k in range(5)], strict=True))
-    ]
-    table = pd.DataFrame(rows, columns=["method", "seed", "gap", "own"])
-    assert comparison.foretelling(table, "gap", sign=-1).to_dict() == pytest.approx({0: -1.0, 1: 1.0})
-    few = table.assign(gap=[value if i else "– not defined" for i, value in enumerate(table.gap)])
-    assert list(comparison.foretelling(few, "gap", sign=1).index) == [1]  # the first seed has but four methods
+def test_intervals_are_drawn_with_what_stands_beside():
+    table = pd.DataFrame(
+        {"signal": ["a", "b"], "correlation": [0.5, -0.2], "low": [0.1, np.nan], "high": [0.8, np.nan]}
+    )
+    ax = plot_correlations(table.assign(rest=[0.2, 0.3]), label="rank correlation", names="signal", beside="rest")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.lines[1].get_xdata().tolist() == [0.5, -0.2] and ax.lines[2].get_xdata().tolist() == [0.2, 0.3]
+
+
+def test_shares_prices_and_factors_are_drawn_as_they_are():
+    ax = plot_shares(
+        pd.DataFrame({"trained": [0.5, -0.1], "untrained": [np.nan, 0.2]}, index=["a", "b"]), label="share"
+    )
+    assert [bar.get_width() for bars in ax.containers for bar in bars] == [0.5, 0, 0, 0.2]
+    lines = [("x", "one", 10.0, 2.0), ("y", "one", 20.0, -1.0), ("x", "two", 30.0, 3.0)]
+    ax = plot_prices(pd.DataFrame(lines, columns=["method", "rule", "cost", "lead"]), label="seconds")
+    assert [line.get_ydata().tolist() for line in ax.lines[1:]] == [[2.0, -1.0], [3.0]]
+    assert [text.get_text() for text in ax.texts] == ["x", "y", "x"]
+    (panel,) = plot_factors({"made": pd.DataFrame({"share": [0.8, 0.2], "chance": [0.6, 0.4]})}).axes
+    assert panel.lines[0].get_ydata().tolist() == pytest.approx([80, 20]) and "made" in (
+        panel.get_title(),
+        panel.get_title(loc="left"),
+    )

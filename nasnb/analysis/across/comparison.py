@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nasnb.analysis.across.clusters import seed_correlations
 from nasnb.analysis.across.measures import NOT_DEFINED
 
 
@@ -23,10 +23,10 @@ def spreads(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") 
 
 
 def half_widths(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.DataFrame:
-    """Of the 95 % t intervals of `means`; NaN of fewer than two numbers, and 0 where all are the same."""
+    """Of the 95 % t intervals of `means`, in which there is no sense below three numbers: NaN."""
     groups = _numbers(table, columns).groupby(table[by], sort=False)
     n = groups.count()
-    return groups.std() / np.sqrt(n) * stats.t.ppf(0.975, (n - 1).where(n > 1))
+    return groups.std() / np.sqrt(n) * stats.t.ppf(0.975, (n - 1).where(n > 2))
 
 
 def reasons(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> dict[tuple[str, str], str]:
@@ -44,43 +44,45 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return table[list(columns)].apply(pd.to_numeric, errors="coerce")
 
 
-def separation(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.Series:
-    """How well each column tells methods apart: spread of their means over the mean spread of their seeds.
+# --- claims -----------------------------------------------------------------------------------------------------------
 
-    Unrelated numbers come out near 1 / sqrt(seeds). NaN with a single seed.
-    """
-    middle, noise = means(table, columns, by=by), spreads(table, columns, by=by)
-    return middle.std() / np.sqrt((noise**2).mean())
+# the sign that a measure is said to have in a good search
+FORETELL = {"eigenvalue": -1, "skip_gap": -1, "confusion": -1, "correlation": -1, "agreement": 1, "stable_rank": -1}
 
 
-def column_correlations(means: pd.DataFrame, *, fewest: int = 5) -> pd.DataFrame:
-    """Rank correlation of every two columns over the methods that have both; NaN for fewer than `fewest` of them."""
-    return means.corr(method="spearman", min_periods=fewest)
+def effects_by_seed(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """{claim: effects by seed, positive as claimed}, of a table with a line per method and seed (`observed`)."""
 
+    def of(column: str) -> pd.DataFrame:
+        return (
+            _numbers(table, [column])
+            .join(table[["seed", "method"]])
+            .pivot(index="seed", columns="method", values=column)
+        )
 
-def common(means: pd.DataFrame, a: str, b: str) -> int:
-    """How many methods have both columns."""
-    return int(means[[a, b]].notna().all(axis=1).sum())
-
-
-def critical_correlation(n: int, *, level: float = 0.95) -> float:
-    """The rank correlation that `n` unrelated pairs stay below, in size, with this probability; NaN below four."""
-    return float(np.tanh(stats.norm.ppf((1 + level) / 2) * sqrt(1.06 / (n - 3)))) if n > 3 else float("nan")
-
-
-def foretelling(table: pd.DataFrame, measure: str, *, sign: int, fewest: int = 5) -> pd.Series:
-    """Per seed, the rank correlation over the methods of a measure and the accuracy of the methods' own cells.
-
-    `sign` is -1 where a small value is said to be good. Seeds with fewer than `fewest` methods are left out.
-    """
-    both = table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in (measure, "own")})
-    both = both[both[[measure, "own"]].notna().all(axis=1)]
-    found = {
-        seed: sign * stats.spearmanr(rows[measure], rows.own).statistic
-        for seed, rows in both.groupby("seed")
-        if len(rows) >= fewest and rows[measure].nunique() > 1 and rows.own.nunique() > 1
+    gap, alike, bent = of("skip_gap"), of("correlation"), of("eigenvalue")
+    leads = {rule: of(f"by {rule}") - of("by magnitude") for rule in ("perturbation", "stable rank")}
+    found = {f"across/{rule.replace(' ', '-')}-beats-magnitude": lead.mean(axis=1) for rule, lead in leads.items()}
+    found |= {
+        f"across/{measure.replace('_', '-')}-foretells": seed_correlations(table, measure, "own", sign=sign)
+        for measure, sign in FORETELL.items()
     }
-    return pd.Series(found, dtype=float)
+    return found | {
+        "across/smaller-skip-gap": gap["DARTS"] - gap.drop(columns="DARTS").mean(axis=1),
+        "across/groups-less-alike": alike["DARTS"] - alike["StacNAS"],
+        "across/noise-flattens": bent["DARTS"] - bent["SDARTS-RS"],
+        "across/alpha-ranks-strength": of("agreement")["DARTS"],
+    }
+
+
+def leads(table: pd.DataFrame, rules: Sequence[str], floor: float) -> pd.DataFrame:
+    """The accuracy of the cells that each rule chooses less `floor`, as lines: method, seed, rule, lead (points)."""
+    long = table.melt(["method", "seed"], [f"by {rule}" for rule in rules], var_name="rule", value_name="lead")
+    long = long.assign(rule=long.rule.str.removeprefix("by "), lead=pd.to_numeric(long.lead, errors="coerce") - floor)
+    return long.dropna().reset_index(drop=True)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
 
 
 def in_words(verdicts: Mapping[str, str]) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nasnb import evaluation
 from nasnb.analysis.correlations import correlation_with_interval
 from nasnb.analysis.darts.dominance import skip_gap
 from nasnb.analysis.darts_pt.selecting import strength_table
@@ -31,7 +30,6 @@ from nasnb.search.ranks import cells_and_sizes
 from nasnb.search.state import Batch, SearchState, begin
 from nasnb.spectral import stable_rank, stacked_stable_ranks
 from nasnb.supernet.shapes import Images, Labels, OpValues, Scalar
-from nasnb.training import TrainState
 
 NOT_DEFINED = "not defined: "
 # The diagnostics in the order of the papers that brought them, and what each is of
@@ -239,12 +237,6 @@ def _check_open(state: SearchState) -> None:
         raise NotDefined("every edge is decided")
 
 
-def final_accuracy(state: TrainState, *, statistics: str = "running") -> float:
-    """Of a final network on the test images, in percent; after few steps the running statistics still lag."""
-    with evaluation.statistics(state.net, statistics):
-        return evaluation.evaluate(state.logits, state.data.test, state.data).accuracy
-
-
 # --- a rule of one paper on the supernet of another -------------------------------------------------------------------
 
 
@@ -268,11 +260,3 @@ def _stable_ranks(last: Last, size: tuple[int, int], of: str) -> list[float]:
     if tuple(last.conv.weight.shape[2:]) == (1, 1):  # all edges at once
         return stacked_stable_ranks(last.conv.weight, last.conv.edges, size, of=of).tolist()
     return [float(stable_rank(last.operator(at, size), size, of=of)) for at in range(len(last.rows))]
-
-
-def lowest_rank(state: SearchState, group: str, edge: int) -> int:
-    """The same for a search that decides as it goes: `greedy(choose=lowest_rank)`."""
-    return int(convolution_ranks(state)[group][edge].argmax())
-
-
-# --- many rows --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nasnb.analysis.collapse import label
+
 # what can be read from a search without training its cell; the sign says which end is meant to be good
 SIGNALS: Mapping[str, tuple[str, int]] = {
     "eigenvalue": ("dominant eigenvalue in alpha", -1),
@@ -43,6 +45,57 @@ def foretelling_on_table(ends: pd.DataFrame, *, given: str = "valid_accuracy") -
         low, high = np.tanh(np.arctanh(rho) - half), np.tanh(np.arctanh(rho) + half)
         beside = np.nan if name == given else sign * _partial(r, name, "cifar10", given)
         lines.append({"signal": words, "n": n, "correlation": rho, "low": low, "high": high, "beside": beside})
+    return pd.DataFrame(lines)
+
+
+def rules_on_arms(arms: pd.DataFrame) -> pd.DataFrame:
+    """What every rule chooses on one and the same supernet: lines of method, rule, seed, accuracy (%) and epochs.
+
+    From the last lines of arms, of which `search/selection` goes on from `search`; "magnitude" is the search's own
+    reading. Searches on whose supernet nothing else was tried are left out.
+    """
+    parts = arms.arm.str.split("/", n=1, expand=True).reindex(columns=[0, 1])
+    names = {"method": parts[0].map(label), "rule": parts[1].map(label, na_action="ignore").fillna("magnitude")}
+    found = arms.assign(**names, accuracy=arms.cifar10, epochs=arms.epoch)
+    several = found.groupby("method").rule.transform("nunique") > 1
+    tried = several | parts[1].notna()
+    return found.loc[tried, ["method", "rule", "seed", "accuracy", "epochs"]].reset_index(drop=True)
+
+
+def along_searches(rows: pd.DataFrame, *, fewest: int = 10) -> pd.DataFrame:
+    """While one supernet trains: does a signal rise and fall with the real accuracy of the cell that it would give?
+
+    A line per arm, seed and signal with Spearman's correlation over the search's epochs, its sign as meant; `beside` is
+    what remains once the epoch is partialled out, for whatever drifts with time correlates. Epochs of a search are no
+    independent points: a correlation is one value. Searches of fewer epochs, and signals or cells that never change,
+    are left out.
+    """
+    rows = rows[rows.phase == "search"] if "phase" in rows else rows
+    rows = rows.assign(gap=rows.train_accuracy - rows.valid_accuracy) if "train_accuracy" in rows else rows
+    lines = []
+    for (arm, seed), part in rows.groupby(["arm", "seed"], sort=False):
+        for name in (name for name in SIGNALS if name in rows):
+            seen = part.dropna(subset=[name, "cifar10"])
+            if len(seen) >= fewest and min(seen[name].nunique(), seen.cifar10.nunique()) > 1:
+                (words, sign), r = SIGNALS[name], seen[[name, "cifar10", "epoch"]].rank().corr()
+                drifts = max(abs(r.loc[name, "epoch"]), abs(r.loc["cifar10", "epoch"])) > 1 - 1e-9
+                beside = np.nan if drifts else sign * _partial(r, name, "cifar10", "epoch")
+                rho = sign * r.loc[name, "cifar10"]
+                lines.append({"arm": arm, "seed": seed, "signal": words, "correlation": rho, "beside": beside})
+    return pd.DataFrame(lines, columns=["arm", "seed", "signal", "correlation", "beside"])
+
+
+def over_arms(along: pd.DataFrame) -> pd.DataFrame:
+    """Per signal the mean of `along_searches` over arms, each arm the mean of its seeds; `low` to `high` is the 95 % t
+    interval of Fisher's z over the arms; `beside` likewise, without interval."""
+    lines = []
+    for signal, part in along.groupby("signal", sort=False):
+        z = np.arctanh(part[["correlation", "beside"]].clip(-0.999, 0.999)).groupby(part.arm).mean()
+        n, middle = len(z), z.correlation.mean()
+        half = stats.t.ppf(0.975, n - 1) * z.correlation.std(ddof=1) / np.sqrt(n) if n > 2 else np.nan
+        mean, low, high, beside = np.tanh([middle, middle - half, middle + half, z.beside.mean()])
+        line = {"signal": signal, "arms": n, "searches": len(part), "correlation": mean}
+        lines.append(line | {"low": low, "high": high, "beside": beside})
     return pd.DataFrame(lines)
 
 
