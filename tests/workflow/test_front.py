@@ -140,6 +140,20 @@ def test_a_term_is_linked_once_and_the_longest_wins():
     assert "".join(node.astext() for node in found) == "The edge normalisation of edges, then an edge and EDGE again."
 
 
+def test_links_into_chapters_lead_to_their_headings():
+    def headings(name):
+        cells = json.loads((ROOT / f"notebooks/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        found = re.findall(r"^#{1,3} (.+)$", text, re.MULTILINE)
+        return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", title.strip().lower())) for title in found}
+
+    known = {name: headings(name) | {"reproducibility"} for name in CHAPTERS}  # the build adds that one
+    for page in (*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        text = page.read_text(encoding="utf-8")
+        for chapter, heading in re.findall(r"\((?:chapters/)?(\d\d-[\w-]+)(?:\.ipynb)?#([\w-]+)\)", text):
+            assert heading in known[chapter], f"{page.name} links to {chapter}#{heading}"
+
+
 def test_symbols_are_listed_where_they_are_used():
     from words import belongs, heads, symbols, tokens
 
