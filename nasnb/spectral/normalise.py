@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Chi2
 
 from nasnb.config import nearest
 from nasnb.spectral.norms import TINY, Estimate, krylov, per_block, power_iteration, unit
@@ -175,26 +176,17 @@ def _vectors(parts: list[SpectralNormalised], operator: ConvOperator, edges: int
 
 
 def estimate(
-    operator: ConvOperator,
-    part: SpectralNormalised,
-    vectors: Vectors | None = None,
-    *,
-    edges: int,
-    generator: torch.Generator | None = None,
+    operator: ConvOperator, part: SpectralNormalised, vectors: Vectors | None = None, *, edges: int
 ) -> Estimate:
     """The power iteration that the rule of `part` asks for, of `edges` alike convolutions; cold without `vectors`."""
-    if vectors is None and operator.is_matrix:
-        shapes = operator.output_shape, operator.input_shape
-        vectors = tuple(_map_start(operator, shape, part.pixels, generator) for shape in shapes)
     rule = part.rule
-    return power_iteration(
-        operator, iterations=rule.iterations, start=rule.start, vectors=vectors, generator=generator, edges=edges
-    )
+    if vectors is None and operator.is_matrix:
+        shape = operator.input_shape if rule.start == "input" else operator.output_shape
+        vectors = (_map_start(operator, shape, part.pixels),) * 2  # one of the two is where it begins
+    return power_iteration(operator, iterations=rule.iterations, start=rule.start, vectors=vectors, edges=edges)
 
 
-def _map_start(
-    operator: ConvOperator, shape: tuple[int, int, int], pixels: int, generator: torch.Generator | None
-) -> Float[Tensor, "1 channels 1 row"]:
+def _map_start(operator: ConvOperator, shape: tuple[int, int, int], pixels: int) -> Float[Tensor, "1 channels 1 row"]:
     """White noise on a map of so many pixels, per edge, as a map of no more pixels than channels.
 
     A matrix that acts on every pixel alike, its norms and its gradient see noise X, (channels, pixels), only by X X^T.
@@ -203,11 +195,11 @@ def _map_start(
     channels, edges = shape[0] // operator.groups, operator.groups
     like = {"dtype": operator.weight.dtype, "device": operator.weight.device}
     if pixels <= shape[2]:
-        noise = torch.randn(edges, channels, pixels, generator=generator, **like)
+        noise = torch.randn(edges, channels, pixels, **like)
         return F.pad(noise, (0, shape[2] - pixels)).reshape(1, *shape)
-    noise = torch.randn(edges, channels, min(channels, shape[2]), generator=generator, **like).tril(-1)
+    noise = torch.randn(edges, channels, min(channels, shape[2]), **like).tril(-1)
     freedom = (pixels - torch.arange(noise.shape[2], **like)).expand(edges, -1)
-    chi = (2 * torch._standard_gamma(freedom / 2, generator=generator)).sqrt()
+    chi = Chi2(freedom, validate_args=False).sample().sqrt()  # validation would wait for the device
     noise.diagonal(dim1=1, dim2=2).copy_(chi)
     return F.pad(noise, (0, shape[2] - noise.shape[2])).reshape(1, *shape)
 

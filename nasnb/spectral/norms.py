@@ -15,7 +15,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nasnb import randomness
-from nasnb.spectral.operator import ConvOperator, Size, circular_singular_values, frobenius_norm, operator_of, undilated
+from nasnb.spectral.operator import (
+    ConvOperator,
+    Size,
+    circular_singular_values,
+    frobenius_norm,
+    gram_of,
+    operator_of,
+    undilated,
+)
 from nasnb.supernet.shapes import Images, Kernels, Maps, Scalar
 
 TINY = 1e-12  # no norm is divided by anything smaller
@@ -44,19 +52,22 @@ def power_iteration(
     """The published estimate of the spectral norm, from below; of each of `edges` convolutions stacked edge-major.
 
     start="input" is the paper's Algorithm 1; "output", the order of its code, is half an iteration less. The start is
-    random, or warm from `vectors`, the (left, right) of an earlier estimate.
+    random, or warm from `vectors`, the (left, right) of an earlier estimate. A 1x1 kernel that is started on many
+    pixels goes forth and back in one product with its Gram matrix.
     """
     least = {"input": 0, "output": 1}
     if start not in least or iterations < least[start]:
         raise ValueError(f"start={start!r}, iterations={iterations}: needs 'input', or 'output' and iterations >= 1")
     if start == "input":
         right = unit(_noise(operator, operator.input_shape, generator) if vectors is None else vectors[1], edges)
-        image = operator.apply(right)
     else:
         image = _noise(operator, operator.output_shape, generator) if vectors is None else vectors[0]
-    for _ in range(iterations):
         right = unit(operator.adjoint(unit(image, edges)), edges)
-        image = operator.apply(right)
+    gram = gram_of(operator) if operator.is_product and operator.image_size[1] > 1 else None
+    for _ in range(iterations - least[start]):
+        forth = None if gram else unit(operator.apply(right), edges)
+        right = unit(gram.apply(right) if gram else operator.adjoint(forth), edges)
+    image = operator.apply(right)
     return Estimate(per_block(image.square(), edges).sqrt(), unit(image, edges), right)
 
 

@@ -82,12 +82,13 @@ class ConvOperator:
         return self.weight.unflatten(0, (self.groups, -1))
 
     @property
-    def _is_product(self) -> bool:
+    def is_product(self) -> bool:
+        """Whether it is computed as one batched product: such a matrix on a row of pixels."""
         return self.is_matrix and self.image_size[0] == 1 and self.stride == (1, 1)
 
     def apply(self, x: Maps) -> NewMaps:
         """c(x) for x of (batch, *input_shape)."""
-        if self._is_product:  # one batched product: far cheaper than a convolution
+        if self.is_product:  # one batched product: far cheaper than a convolution
             return _times(self.blocks, x)
         rows, columns = zip(self.stride, self.padding, self.dilation, strict=True)
         height, width = self.weight.shape[2:]
@@ -102,7 +103,7 @@ class ConvOperator:
         kernels. Rows that no output reads (a remainder of the stride) come out as zeros.
         """
         flipped = self.blocks.transpose(1, 2).flip(-1, -2)
-        if self._is_product:
+        if self.is_product:
             return _times(flipped, y)
         if self.stride != (1, 1):
             y = _stretched(y, self.stride)
@@ -113,6 +114,12 @@ class ConvOperator:
         if margins[0::2] != margins[1::2] or min(padding) < 0:
             y, padding = F.pad(y, margins), 0
         return F.conv2d(y, flipped.flatten(0, 1), None, 1, padding, self.dilation, self.groups)
+
+
+def gram_of(operator: ConvOperator) -> ConvOperator:
+    """c^T c of an operator that is a matrix on every pixel, as another one."""
+    blocks = operator.blocks[..., 0, 0]
+    return replace(operator, weight=(blocks.mT @ blocks).flatten(0, 1)[..., None, None])
 
 
 def _times(blocks: Float[Tensor, "groups out in 1 1"], x: Maps) -> Float[Tensor, "batch new_channels 1 row"]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nasnb.analysis.fans import fans_of
-from nasnb.randomness import generator
+from nasnb.randomness import generator, seeded
 from nasnb.spectral import ConvOperator, noise_sensitivity, stable_rank, stacked_norms
 from nasnb.spectral.normalise import estimate
 from nasnb.supernet.layers import StackedConv
@@ -32,7 +32,8 @@ def rescaled_norms(net: Network, *, seed: int = 0, **changes: str) -> pd.DataFra
     for fan in fans_of(net):
         for name, op in fan.module.ops.items():
             for at, conv in enumerate(m for m in op.modules() if isinstance(m, StackedConv) and m.reparametrise):
-                norms = _norms(conv, generator(seed, "rescaled norms", fan.block, fan.source, at), **changes)
+                with seeded(seed, "rescaled norms", fan.block, fan.source, at):
+                    norms = _norms(conv, **changes)
                 kernel = "x".join(map(str, conv.weight.shape[2:]))
                 edges = [fan.rows[edge] for edge in fan.module.members[name]]
                 rows += [(fan.block, name, kernel, row, norm) for row, norm in zip(edges, norms, strict=True)]
@@ -41,14 +42,14 @@ def rescaled_norms(net: Network, *, seed: int = 0, **changes: str) -> pd.DataFra
     return pd.DataFrame(rows, columns=["block", "op", "conv", "edge", "norm"])
 
 
-def _norms(conv: StackedConv, draw: torch.Generator, **changes: str) -> list[float]:
+def _norms(conv: StackedConv, **changes: str) -> list[float]:
     part = copy.copy(conv.reparametrise)
     part.rule = replace(part.rule, **changes)
     operator, rule = part.operator(conv.weight.detach().double()), part.rule
     if rule.method == "exact":
         return [rule.target] * part.edges
     exact = stacked_norms(operator, part.edges)
-    found = estimate(operator, part, edges=part.edges, generator=draw)
+    found = estimate(operator, part, edges=part.edges)
     return (exact / (found.sigma / rule.target + rule.eps)).tolist()
 
 
