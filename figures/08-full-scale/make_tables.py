@@ -12,7 +12,10 @@ import pandas as pd
 from scipy import stats
 
 from nasnb.analysis.full_scale import alphas, cells, networks
+from nasnb.analysis.stacnas.alphas import alike
 from nasnb.architecture import Edge
+from nasnb.spaces.bench201 import BENCH201_GROUPS
+from nasnb.spaces.stacnas import STACNAS_GROUPS
 
 HERE = Path(__file__).resolve().parent
 OPEN_RUNS = ("confopt-", "ptdarts-jkooy-")  # Apache-2.0 and MIT
@@ -32,6 +35,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     for make in (
         alpha_tables,
+        similar_alphas,
         robust_darts,
         one_shot,
         genotype_tables,
@@ -81,6 +85,13 @@ def alpha_tables(folder: Path) -> dict[str, pd.DataFrame]:
     )
     table = pd.DataFrame(rows).merge(said, on=["run", "epoch"], how="left", validate="many_to_one")
     return {"alpha_runs": runs, "alpha_epochs": table, "alpha_open": wide.round(4)}
+
+
+def similar_alphas(folder: Path) -> dict[str, pd.DataFrame]:
+    runs, long = alpha_tables(folder)["alpha_runs"], pd.read_csv(folder / "alpha_trajectories.csv.gz")
+    keys = ["run", "epoch", "cell", "edge", "source", "target"]
+    wide = long.pivot_table(index=keys, columns="op", values="weight").reset_index()
+    return {"similar_alphas": alike(wide, runs, (*STACNAS_GROUPS, *BENCH201_GROUPS))}
 
 
 def hash_of(values: tuple[int, ...]) -> int:

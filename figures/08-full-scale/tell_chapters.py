@@ -21,7 +21,7 @@ FIGURES = runs_folder("figures")
 def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout[:10]
     origin = {"kind": "full scale", "run": "08-full-scale", "commit": commit, "date": date.today().isoformat()}
-    for chapter, told in {"01-darts": darts(), "06-darts-pt": darts_pt()}.items():
+    for chapter, told in {"01-darts": darts(), "04-stacnas": stacnas(), "06-darts-pt": darts_pt()}.items():
         made = [evidence(id, values, scale=scale, **origin) for id, (values, scale) in told.items()]
         write_evidence(chapter, made, figures_dir=FIGURES)
         for each in made:
@@ -39,6 +39,13 @@ def alphas() -> pd.DataFrame:
 def darts() -> dict[str, tuple]:
     gaps = searches.per_draw(searches.last_epochs(alphas()), "gap")
     return {"darts/skip-outweighs": (gaps, f"the space of DARTS, 50 epochs, {len(gaps)} draws of others' searches")}
+
+
+def stacnas() -> dict[str, tuple]:
+    runs = read_table("similar_alphas", figures_dir=FIGURES)
+    apart = searches.per_draw(runs.assign(apart=runs.across - runs.within), "apart")
+    scale = f"spaces of DARTS and NAS-Bench-201, {len(apart)} draws of others' searches"
+    return {"stacnas/similar-alphas-trade-off": (apart, scale)}
 
 
 def darts_pt() -> dict[str, tuple]:

@@ -8,10 +8,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasnb.plots.distributions import draw_ridges
-from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH
+from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH
 
 
 def plot_filters(filtered: Mapping[str, Any]) -> Figure:
@@ -97,3 +98,42 @@ def plot_change(tables: Mapping[str, pd.DataFrame], *, by: str, label: str, orde
     axes[0, 0].set_ylabel("change by the search (%)")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return fig
+
+
+def plot_idea(weights: Mapping[str, Mapping[str, float]], spectra: Mapping[str, Sequence[float]]) -> Figure:
+    """Figure 1 with numbers: a cell of four nodes, the weights of an edge's candidates, singular values of one of them.
+
+    `weights` are those of the candidates per method, `spectra` the singular values before and after rescaling.
+    """
+    fig, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.5), width_ratios=(1, 1.25, 1.25))
+    _small_cell(axes[0])
+    shown = pd.DataFrame(weights)
+    for at, name in enumerate(shown):
+        places = np.arange(len(shown)) + (at - (shown.shape[1] - 1) / 2) * 0.4
+        axes[1].barh(places, shown[name], height=0.36, color=SERIES[at], label=name)
+    axes[1].set_yticks(range(len(shown)), shown.index)
+    axes[1].set(title="an edge's candidates", xlabel="weight in the sum", ylim=(len(shown) - 0.4, -0.6))
+    for at, (name, values) in enumerate(spectra.items()):
+        line = f"{name}: norm {max(values):.3f}"
+        axes[2].plot(
+            np.arange(1, len(values) + 1), values, SERIES_MARKERS[at] + "-", color=SERIES[at], ms=4, label=line
+        )
+    axes[2].axhline(1, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.0)
+    axes[2].set(title="one of them", xlabel="number of the singular value", ylim=(0, None))
+    for ax in axes[1:]:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), fontsize=7.5)
+    return fig
+
+
+def _small_cell(ax: Axes) -> None:
+    """Two inputs and two nodes, every later one fed by all before it."""
+    nodes = {0: (0, 1), 1: (0, 0), 2: (1, 0.75), 3: (2, 0.25)}
+    for target in (2, 3):
+        for source in range(target):
+            line = {"arrowstyle": "->", "color": MUTED, "shrinkA": 9, "shrinkB": 9, "linewidth": 1.2}
+            ax.annotate("", nodes[target], nodes[source], arrowprops=line)
+    for name, (x, y) in nodes.items():
+        ax.plot(x, y, "o", markersize=15, color=CARD, markeredgecolor=INK)
+        ax.text(x, y, f"$x_{name}$", ha="center", va="center", fontsize=8.5)
+    ax.set(title="a cell", xlim=(-0.35, 2.35), ylim=(-0.45, 1.45))
+    ax.set_axis_off()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nasnb.analysis.fans import fans_of
+from nasnb.analysis.msr_darts.ranks import last_convolutions
 from nasnb.randomness import generator, seeded
 from nasnb.spectral import ConvOperator, noise_sensitivity, stable_rank, stacked_norms
 from nasnb.spectral.normalise import estimate
@@ -51,6 +52,26 @@ def _norms(conv: StackedConv, **changes: str) -> list[float]:
     exact = stacked_norms(operator, part.edges)
     found = estimate(operator, part, edges=part.edges)
     return (exact / (found.sigma / rule.target + rule.eps)).tolist()
+
+
+@torch.no_grad()
+def rescaled_spectrum(net: Network) -> dict[str, np.ndarray]:
+    """Singular values of the last convolution of the first candidate, as it is stored and as the network uses it.
+
+    Of the 1x1 kernel, which is what its operator does at every pixel. The network must have seen an image.
+    """
+    conv = last_convolutions(net)[0].conv
+    part = conv.reparametrise
+    was, part.training = part.training, False  # the vectors that the last training step left
+    try:
+        used = part(conv.weight, part.image_size)
+    finally:
+        part.training = was
+    kernels = {"as stored": conv.weight, "rescaled": used}
+    return {
+        n: torch.linalg.svdvals(w.detach().unflatten(0, (conv.edges, -1))[0, ..., 0, 0]).cpu().numpy()
+        for n, w in kernels.items()
+    }
 
 
 class Filtered(NamedTuple):

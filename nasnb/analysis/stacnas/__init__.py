@@ -3,7 +3,6 @@
 from nasnb.analysis.stacnas.confusion import Confusion, confusion_of, fresh_batches, gradient_confusion, matching_depth
 from nasnb.analysis.stacnas.correlation import (
     Correlation,
-    comembership,
     grouping_stability,
     mean_correlation,
     operator_correlation,
@@ -28,7 +27,6 @@ __all__ = [
     "Contrast",
     "Correlation",
     "FirstEdge",
-    "comembership",
     "confusion_of",
     "contrast",
     "correlation_views",

@@ -31,63 +31,67 @@ CENTERS = ("feature", "global")
 class Correlation:
     """Correlation of several outputs over images, from sums in float64: memory does not grow with the images.
 
-    `center="feature"` takes every feature's own mean off, as the code; "global" one mean of all, the plain Pearson
-    correlation of the flattened outputs. Outputs are taken relative to the first block's mean, so that a large mean
-    costs no digits.
+    One pass serves both centres. Outputs are taken relative to the first block's mean, so that a large mean costs no
+    digits.
     """
 
-    def __init__(self, center: str = "feature"):
-        if center not in CENTERS:
-            raise ValueError(f"unknown centre {center!r}; known: {', '.join(CENTERS)}")
-        self.center, self.images, self.origin = center, 0, None
+    def __init__(self) -> None:
+        self.images, self.origin = 0, None
 
     def add(self, outputs: Tensor) -> None:
         """More images: (ops, images, features)."""
         outputs = outputs.double()
         if self.origin is None:
-            dims = 1 if self.center == "feature" else (1, 2)
-            self.origin = outputs.mean(dims, keepdim=True)
-            self.sums = torch.zeros_like(outputs[:, 0])
+            self.origin = outputs.mean(1)
+            self.sums = torch.zeros_like(self.origin)
             self.products = outputs.new_zeros(len(outputs), len(outputs))
-        outputs = outputs - self.origin
+        outputs = outputs - self.origin[:, None]
         flat = outputs.flatten(1)
         self.sums += outputs.sum(1)
         self.products += flat @ flat.T
         self.images += outputs.shape[1]
 
-    def covariances(self) -> Tensor:
-        """(ops, ops): summed over images and features."""
-        if self.center == "feature":
-            return self.products - self.sums @ self.sums.T / self.images
-        totals = self.sums.sum(1)
-        return self.products - totals[:, None] * totals / (self.images * self.sums.shape[1])
+    def covariances(self, center: str = "feature") -> Tensor:
+        """(ops, ops): summed over images and features.
 
-    def matrix(self) -> Float[np.ndarray, "ops ops"]:
+        `center="feature"` takes every feature's own mean off, as the code; "global" one mean of all, the plain Pearson
+        correlation of the flattened outputs, which adds what the features' means differ by.
+        """
+        if center not in CENTERS:
+            raise ValueError(f"unknown centre {center!r}; known: {', '.join(CENTERS)}")
+        within = self.products - self.sums @ self.sums.T / self.images
+        if center == "feature":
+            return within
+        means = self.origin + self.sums / self.images
+        means = means - means.mean(1, keepdim=True)
+        return within + self.images * means @ means.T
+
+    def matrix(self, center: str = "feature") -> Float[np.ndarray, "ops ops"]:
         """(ops, ops); NaN where an output never changes."""
-        covariances = self.covariances().cpu().numpy()
+        covariances = self.covariances(center).cpu().numpy()
         deviations = np.sqrt(covariances.diagonal().clip(0))
         scale = np.where(deviations > 0, deviations, np.nan)
         return covariances / scale[:, None] / scale
 
 
 @torch.no_grad()
-def operator_correlations(
+def centred_correlations(
     net: Network,
     batches: Iterable[tuple[Tensor, Tensor]],
     weights: Weights,
     *,
     at: Sequence[Place] | None = None,
     ops: Sequence[str] | None = None,
-    center: str = "feature",
     statistics: str = "running",
-) -> dict[Place, pd.DataFrame]:
-    """{edge: correlation of its candidates' own outputs}, weights only deciding what later cells see.
+) -> dict[str, dict[Place, pd.DataFrame]]:
+    """{centre: {edge: correlation of its candidates' own outputs}} of one pass, weights only deciding what later cells
+    see.
 
     `at` is a list of `places(net)`; by default the first edge of the first cell, as the paper. Skip connections and
     none are left out unless `ops` names what to compare. BatchNorms use `statistics` "running" or "batch".
     """
     at = places(net)[:1] if at is None else [Place(*place) for place in at]
-    sums = {place: Correlation(center) for place in at}
+    sums = {place: Correlation() for place in at}
     names: dict[Place, list[str]] = {}
     if not set(at) <= set(places(net)):
         raise ValueError(f"no edge at {sorted(set(at) - set(places(net)))}; this network's are places(net)")
@@ -105,7 +109,15 @@ def operator_correlations(
     with evaluation.statistics(net, statistics), watching(net, see):
         for images, _ in batches:
             run_until(net, images, weights, last=max(place.block for place in at))
-    return {place: pd.DataFrame(sums[place].matrix(), names[place], names[place]) for place in at if place in names}
+    known = [place for place in at if place in names]
+    return {c: {p: pd.DataFrame(sums[p].matrix(c), names[p], names[p]) for p in known} for c in CENTERS}
+
+
+def operator_correlations(
+    net: Network, batches: Iterable[tuple[Tensor, Tensor]], weights: Weights, *, center: str = "feature", **options
+) -> dict[Place, pd.DataFrame]:
+    """The same under one centre."""
+    return centred_correlations(net, batches, weights, **options)[center]
 
 
 def operator_correlation(
@@ -181,10 +193,3 @@ def rand_index(first: Groups, second: Groups) -> float:
 def grouping_stability(groupings: Sequence[Groups]) -> float:
     """Mean adjusted Rand index over all pairs of groupings, e.g. of several seeds."""
     return float(np.mean([rand_index(a, b) for a, b in combinations(groupings, 2)]))
-
-
-def comembership(groupings: Sequence[Groups]) -> pd.DataFrame:
-    """(ops, ops): share of the groupings that put two operations together."""
-    names = [op for group in groupings[0] for op in group]
-    together = [[[any(a in g and b in g for g in groups) for b in names] for a in names] for groups in groupings]
-    return pd.DataFrame(np.mean(together, axis=0), names, names)

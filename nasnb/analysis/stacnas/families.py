@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from nasnb.analysis.fans import places
-from nasnb.analysis.stacnas.correlation import mean_correlation, operator_correlation, operator_correlations
+from nasnb.analysis.stacnas.correlation import centred_correlations, mean_correlation, operator_correlation
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.published.numbers import published
@@ -66,11 +66,12 @@ def correlation_views(
 ) -> dict[str, pd.DataFrame]:
     """Everything that the paper's text may mean by the correlation of `ops`, on one network and one set of images.
 
-    Keys: "first edge" or "all edges" (their mean), and the centre, "per feature" or "global". `batches()` begins anew.
+    Keys: "first edge" or "all edges" (their mean), and the centre, "per feature" or "global". `batches()` begins
+    anew; one pass is enough.
     """
-    views = {}
+    views, both = {}, centred_correlations(net, batches(), weights, at=places(net), ops=ops)
     for center, name in (("feature", "per feature"), ("global", "global")):
-        found = operator_correlations(net, batches(), weights, at=places(net), ops=ops, center=center)
+        found = both[center]
         views[f"first edge, {name}"] = found[min(found)]
         views[f"all edges, {name}"] = mean_correlation(found)
     return {name: view.loc[list(ops), list(ops)] for name, view in views.items()}
