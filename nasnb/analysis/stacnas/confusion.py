@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.data import Augment, Data, Split, batches
 from nasnb.limits import decisive
+from nasnb.runs import run_once
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -140,6 +144,43 @@ def confusion_of_run(
     loss = (lambda *batch: state.loss(batch, state.weights())) if result.genotypes else None
     drawn = fresh_batches(data, split=pool, batch_size=batch_size, seed=seed)
     return confusion_of(state.net, drawn, loss=loss, m=m, iterations=iterations)
+
+
+def confusions_of_runs(
+    results: Sequence[Any], data: Data, pool: Split, *, runs_dir: str | Path = "runs", **how: int
+) -> np.ndarray:
+    """(2, runs): confusion per million parameters, as the paper has it, and not divided; batches by each run's seed.
+
+    Computed once per run and setting; `how` is what `confusion_of_run` takes.
+    """
+    found = []
+    for result in results:
+        at = how | {"seed": result.record["seed"]}
+        facts = {"of": result.name, "data": data.checksum, "pool": len(pool), **at}
+        each = run_once(
+            "confusion", facts, lambda r=result, at=at: vars(confusion_of_run(r, data, pool, **at)), runs_dir=runs_dir
+        )
+        found.append((each["value"], each["value"] * each["parameters"] / 1e6))
+    return np.array(found).T
+
+
+def ratio_table(values: Mapping[str, np.ndarray], final: str, *, seed: int) -> pd.DataFrame:
+    """network, seed, confusion, ratio to the mean of the network `final`; NaN where no two of its batches disagree."""
+    base = float(np.mean(values[final])) or float("nan")
+    rows = [(name, seed + i, x, x / base) for name, several in values.items() for i, x in enumerate(several)]
+    return pd.DataFrame(rows, columns=["network", "seed", "confusion", "ratio"])
+
+
+def sensitivity_of_match(settings: Mapping[str, Mapping[int | str, np.ndarray]], final: str) -> pd.DataFrame:
+    """How sure a matching depth is, {setting: {cells, or `final`: (2, runs)}}: a line per setting and division by M."""
+    lines = []
+    for name, values in settings.items():
+        for row, division in enumerate(("divided by M", "not divided")):
+            tried = {depth: list(each[row]) for depth, each in values.items() if depth != final}
+            seeds = matches_by_seed(tried, list(values[final][row]))
+            words = ", ".join("not bracketed" if depth is None else f"{depth}" for depth in seeds)
+            lines.append((name, division, f"{np.mean(values[final][row]):.3g}", words))
+    return pd.DataFrame(lines, columns=["measured", "parameters", "of the final network", "matching cells, by seed"])
 
 
 def matching_depth(confusions: Mapping[int, float], reference: float, *, rule: str = "difference") -> int:

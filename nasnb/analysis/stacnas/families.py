@@ -5,7 +5,7 @@ StacNAS, section 2.4.2, figure 1 and Table 6. Matrices are data frames with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from nasnb.analysis.fans import places
 from nasnb.analysis.stacnas.correlation import centred_correlations, mean_correlation, operator_correlation
 from nasnb.config import SearchConfig
 from nasnb.data import Data
+from nasnb.data import batches as draw
 from nasnb.published.numbers import published
 from nasnb.search import begin, search
 from nasnb.search.state import Batch
@@ -92,6 +93,35 @@ def views_of(
     untrained = operator_correlation(fresh.net, batches("train"), fresh.weights(), statistics="batch", **how)
     views |= {"test images": test.loc[ops, ops], "untrained": untrained.loc[ops, ops]}
     return {name: view.to_numpy() for name, view in views.items()}
+
+
+def images_for(data: Data, n: int) -> Callable[[str], Iterator[Batch]]:
+    """`images("train")` begins a pass over the first n images of a part, as they are."""
+
+    def images(part: str) -> Iterator[Batch]:
+        how = {"mean": data.mean, "std": data.std, "seed": 0, "purpose": "correlation", "epoch": 0, "shuffle": False}
+        return draw(getattr(data, part).take(slice(0, n)), 200, **how)
+
+    return images
+
+
+def summary(
+    views: Sequence[Mapping[str, np.ndarray]], ops: Sequence[str], groups: Sequence[Sequence[str]], *, tau: float
+) -> pd.DataFrame:
+    """What is said of every reading of every search, a line each: search, reading, the correlation of every family by
+    its first member, apart (pairs within groups less others), convolutions (mean of the separable and the dilated pair,
+    less others), rand (adjusted Rand index of the groups found at tau with these).
+    """
+    rows, several = [], [group for group in groups if len(group) > 1]
+    for at, view in enumerate(views):
+        for reading, matrix in view.items():
+            table = pd.DataFrame(matrix, ops, ops)
+            pairs, kinds = of_families(table, groups), contrast(table, groups)
+            convolutions = np.mean([r for op, r in pairs.items() if "conv" in op]) - kinds.across
+            rand = rand_index(operator_groups(table, tau=tau), several)
+            whole = {"apart": kinds.within - kinds.across, "convolutions": convolutions, "rand": rand}
+            rows.append({"search": at, "reading": reading, **pairs, **whole})
+    return pd.DataFrame(rows)
 
 
 def of_families(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> dict[str, float]:

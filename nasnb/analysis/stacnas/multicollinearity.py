@@ -118,6 +118,41 @@ def contest_table(contests: Mapping[str, Sequence], spaces: Mapping[str, CellSpa
     return pd.DataFrame(rows, columns=columns)
 
 
+def beyond_count(contest: pd.DataFrame, single: str) -> pd.DataFrame:
+    """What is left of the pool's share beyond counting, of every space with two convolutions, seed by seed.
+
+    Columns: candidates, seed, share and counted (what the same seed's share in the space `single` makes against two),
+    left (points), flipped (percent of the edges). `contest` is a `contest_table`.
+    """
+    alone = contest[contest.candidates == single].set_index("seed").pool_share
+    other = contest[contest.candidates != single].reset_index(drop=True)
+    counted = share_by_count(alone.loc[other.seed])
+    return pd.DataFrame(
+        {
+            "candidates": other.candidates,
+            "seed": other.seed,
+            "share": 100 * other.pool_share,
+            "counted": 100 * counted,
+            "left": 100 * (other.pool_share - counted),
+            "flipped": 100 * other.flipped,
+        }
+    )
+
+
+FAMILIES = {"max pool": "pool", "skip": "skip", "separable": "sep", "dilated": "dil"}
+
+
+def family_shares(searches: Mapping[str, Sequence]) -> pd.DataFrame:
+    """search, seed, family, share: percent of the normal cells of named searches, by family of operations."""
+    rows = [
+        (name, result.record["seed"], family, 100 * np.mean([key in op for op in result.genotype.ops("normal")]))
+        for name, results in searches.items()
+        for result in results
+        for family, key in FAMILIES.items()
+    ]
+    return pd.DataFrame(rows, columns=["search", "seed", "family", "share"])
+
+
 def toy_table(*, seed: int = 0, copies: Sequence[int] = (1, 2, 3), steps: int = 2000) -> pd.DataFrame:
     """`toy_search` for a pool with 0.45 and a convolution with 0.55 of the target, the latter several times.
 

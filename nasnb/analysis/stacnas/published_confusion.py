@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -29,6 +30,18 @@ def matching_cells(table: pd.DataFrame, column: str) -> int:
     final = table.loc[table["row"] == FINAL, column].item()
     searches = table[table["row"] != FINAL]
     return int(searches.cells[(searches[column] - final).abs().idxmin()])
+
+
+def table_1() -> pd.DataFrame:
+    """Table 1 with and without the division, in words; the depth that matches is marked."""
+    table = published_confusion()
+    shown = pd.DataFrame({"network": table["row"], "million parameters": table.millions.round(2)})
+    for column, name in (("printed", "printed, divided by M"), ("undivided", "times M")):
+        best = matching_cells(table, column)
+        is_best = (table.cells == best) & (table["row"] != FINAL)
+        marks = np.where(is_best, " ← nearest", "")
+        shown[name] = [f"{x:.2f}{mark}" for x, mark in zip(table[column], marks, strict=True)]
+    return shown
 
 
 def _millions(row: str, cells: int) -> float:
