@@ -196,6 +196,13 @@ def worth_showing(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return rows[~rows.arm.isin([*at_chance, "fixed-alpha"])], at_chance
 
 
+def some_arms(rows: pd.DataFrame, arms: Sequence[str], *, cells: int = 100) -> pd.DataFrame:
+    """The ends of those of some arms that are worth showing, and so many random cells, by names that one reads."""
+    shown = worth_showing(rows)[0]
+    both = pd.concat([shown[shown.arm.isin(arms)], looked_up(random_cells(range(cells)))])
+    return at_the_end(both.assign(arm=both.arm.map(label), finished=both.finished.fillna(True).astype(bool)))
+
+
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 # claim: the arm, and what it is held against; the effect is the difference of accuracies on CIFAR-10 at the end

@@ -56,7 +56,8 @@ def searched_beside(
 
 def alphas_of(result: Result, ops: Sequence[str], table: Bench201Table | None = None) -> pd.DataFrame:
     """A line per edge and operation but none: `alpha` at the end, less that of skip; `accuracy` (%) on CIFAR-10, by the
-    table, of the search's cell with that operation on that edge; the supernet's held-out accuracy.
+    table, of the search's cell with that operation on that edge; the supernet's held-out accuracy; device, commit
+    and seconds of the search.
     """
     table = Bench201Table.load() if table is None else table
     weights = np.log(result.weights["cell"][-1][:, : len(ops)])
@@ -67,6 +68,7 @@ def alphas_of(result: Result, ops: Sequence[str], table: Bench201Table | None = 
             "alpha": weights[edge, at] - weights[edge, ops.index(BASE)],
             "accuracy": table.accuracy(with_op(result.genotype, edge, op))["cifar10"],
             "valid_accuracy": result.history.valid_accuracy.iloc[-1],
+            **{name: result.record[name] for name in ("device", "commit", "seconds")},
         }
         for edge in range(N_EDGES)
         for at, op in enumerate(ops)
@@ -120,3 +122,14 @@ def worth_by_search(alphas: pd.DataFrame) -> pd.DataFrame:
 def _spearman(edge: pd.DataFrame) -> float:
     constant = edge.nunique().min() < 2
     return np.nan if constant else stats.spearmanr(edge.alpha, edge.accuracy).statistic
+
+
+def effects(alphas: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claims on NAS-Bench-201 ask for, seed by seed."""
+    spread = erratic(alphas).pivot(index="seed", columns="arm", values="away")
+    follows = worth_by_search(alphas).pivot(index="seed", columns="arm", values="correlation")
+    return {
+        "stacnas/similar-makes-erratic-201": np.log(spread[SIMILAR] / spread[OTHER]).to_numpy(),
+        "stacnas/alpha-follows-worth-201": follows[OTHER].to_numpy(),
+        "stacnas/follows-more-than-darts-201": (follows[OTHER] - follows[BOTH]).to_numpy(),
+    }

@@ -6,6 +6,8 @@ StacNAS, section 2.4.2, figure 1 and Table 6. Matrices are data frames with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +16,18 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from nasnb.analysis.fans import places
-from nasnb.analysis.stacnas.correlation import centred_correlations, mean_correlation, operator_correlation
+from nasnb.analysis.stacnas.correlation import (
+    centred_correlations,
+    mean_correlation,
+    operator_correlation,
+    operator_groups,
+    rand_index,
+)
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.data import batches as draw
 from nasnb.published.numbers import published
+from nasnb.runs import run_once
 from nasnb.search import begin, search
 from nasnb.search.state import Batch
 from nasnb.supernet.network import Network, Weights
@@ -105,6 +114,13 @@ def images_for(data: Data, n: int) -> Callable[[str], Iterator[Batch]]:
     return images
 
 
+def as_pairs(matrices: Mapping[str, np.ndarray], ops: Sequence[str]) -> pd.DataFrame:
+    """reading, first, second, correlation: every pair of different operations once."""
+    pairs = [(i, j) for i in range(len(ops)) for j in range(i)]
+    rows = [(name, ops[i], ops[j], matrix[i, j]) for name, matrix in matrices.items() for i, j in pairs]
+    return pd.DataFrame(rows, columns=["reading", "first", "second", "correlation"])
+
+
 def summary(
     views: Sequence[Mapping[str, np.ndarray]], ops: Sequence[str], groups: Sequence[Sequence[str]], *, tau: float
 ) -> pd.DataFrame:
@@ -149,3 +165,21 @@ def families_over_training(
     for epoch, _ in enumerate(search(method, data, config, state=state), 1):
         note(epoch * (len(state.train) // config.batch_size))
     return pd.DataFrame(rows, columns=["step", "family", "correlation"])
+
+
+def risen(
+    method, data: Data, config: SearchConfig, n_images: int, *, seeds: int, groups, runs_dir: str | Path
+) -> pd.DataFrame:
+    """`families_over_training` of searches with so many seeds, each computed once; with a column seed."""
+    found, images = [], images_for(data, n_images)
+    for seed in range(config.seed, config.seed + seeds):
+        at = replace(config, seed=seed)
+        facts = {"data": data.checksum, "method": method.name, "config": vars(at), "images": n_images}
+        table = run_once(
+            "families",
+            facts,
+            lambda at=at: {"table": families_over_training(method, data, at, lambda: images("train"), groups=groups)},
+            runs_dir=runs_dir,
+        )["table"]
+        found.append(table.assign(seed=seed))
+    return pd.concat(found, ignore_index=True)

@@ -44,6 +44,12 @@ def table_1() -> pd.DataFrame:
     return shown
 
 
+def published_ratios() -> dict[str, float]:
+    """{row of Table 1: confusion over that of the final network}, as printed; without the final network."""
+    table = published(paper="StacNAS", table="Table 1").set_index("row").value
+    return {row: float(value / table[FINAL]) for row, value in table.items() if row != FINAL}
+
+
 def _millions(row: str, cells: int) -> float:
     space, shape = SPACES["stacnas"], {"cells": cells, "classes": 10}
     with torch.device("meta"):

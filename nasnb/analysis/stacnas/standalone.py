@@ -79,3 +79,17 @@ def published_worth(name: str) -> pd.DataFrame:
     rows = published(paper="StacNAS", table="Figure 5")
     rows = rows[rows["row"].str.startswith(f"{name}: ")].assign(op=lambda t: t["row"].str.split(": ").str[1])
     return rows.pivot(index="op", columns="metric", values="value").reset_index()
+
+
+# what searches cost the authors, by the names that the chapter gives them: (table, row)
+PRICED = {
+    "price_search": ("Table 3", "StacNAS (base)"),
+    "price_darts": ("Table 4", "DARTS (rerun by StacNAS)"),
+    "price_imagenet": ("Table 2", "StacNAS, ImageNet cell (base)"),
+}
+
+
+def gpu_days(table: str, row: str) -> float:
+    """As printed."""
+    rows = published(paper="StacNAS", table=table, metric="gpu_days")
+    return float(rows[rows["row"] == row].value.iloc[0])

@@ -1,0 +1,75 @@
+"""Make `beside` of this folder: `python make_beside.py IMAGES [--runs-dir RUNS] [--seeds N]`, half a minute a search.
+
+Searches on NAS-Bench-201 with a similar operation beside a convolution, with another one, and with both
+(`nasnb.analysis.stacnas.beside`). IMAGES is CIFAR-10 at 16 pixels as a file of `nasnb.data.packed`. The numbers go to
+`beside.csv`, the claims to `claims.csv`. A run that was stopped goes on where it stood.
+"""
+
+import argparse
+from dataclasses import asdict
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from nasnb import plots, report
+from nasnb.analysis import collapse
+from nasnb.analysis.stacnas import beside
+from nasnb.data import Data
+from nasnb.data.packed import unpack
+from nasnb.plots.style import WIDTH, svg
+from nasnb.report.evidence import write_evidence
+from nasnb.runs.kept import keep
+
+NAME = "04-stacnas/beside"
+ALT = (
+    "Above: spread over seeds of the alphas of the 3 x 3 convolution with a similar operation beside it, with another "
+    "one and with both. Below: rank correlation of alpha with looked-up accuracy in the same searches."
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images")
+    parser.add_argument("--runs-dir", default="runs")
+    parser.add_argument("--seeds", type=int, default=8)
+    given = parser.parse_args()
+    data, seeds = unpack(given.images), range(given.seeds)
+    table = beside.searched_beside(data, seeds, runs_dir=given.runs_dir)
+    keep_them(table, data)
+
+
+def keep_them(table: pd.DataFrame, data: Data) -> None:
+    """Figure, numbers, record, and the claims."""
+    size, accuracy = beside.SIZE, table.groupby(["arm", "seed"]).valid_accuracy.first()
+    seeds = sorted(map(int, table.seed.unique()))
+    scale = (
+        f"NAS-Bench-201, DARTS of first order, {size.epochs} epochs, {size.channels} channels, {size.cells} cell per "
+        f"stage, {size.train_images:,} images, alpha's rate {size.alpha_lr:g}, n = {len(seeds)} seeds; supernets at "
+        f"{accuracy.min():.0f} to {accuracy.max():.0f} % on held-out images"
+    )
+    one = table.drop_duplicates(["arm", "seed"])
+    record = {
+        "data": f"{data.name} ({data.image_size[1]} pixels); accuracies of cells from the table of NATS-Bench",
+        "config": asdict(size),
+        "seed": seeds,
+        "device": table.device.iloc[0],
+        "commit": str(table.commit.iloc[0]),
+        "seconds": float(one.seconds.sum()),
+        "scale": f"{scale}.",
+        "alt": ALT,
+    }
+    plots.use_style()
+    away, worth = beside.erratic(table), beside.worth_by_search(table)
+    figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 5.2))
+    plots.plot_points_with_spread(away, x="arm", y="away", label="spread of alpha", ax=axes[0])
+    plots.plot_points_with_spread(worth, x="arm", y="correlation", label="alpha and accuracy", ax=axes[1])
+    keep(NAME, svg(figure), table.drop(columns=["device", "commit", "seconds"]), record)
+    plt.close(figure)
+    findings = report.Findings("04-stacnas", preset="overnight", scale=scale, seed=seeds[0])
+    learned = accuracy.groupby("arm").mean().min() > collapse.LEARNED
+    print(findings.judged(beside.effects(table), learned=learned, evidence_from="NAS-Bench-201", run=NAME))
+    write_evidence("04-stacnas", findings.found)
+
+
+if __name__ == "__main__":
+    main()
