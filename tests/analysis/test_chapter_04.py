@@ -7,17 +7,24 @@ import torch
 from supernets import batches_of, tiny_supernet
 from torch.testing import assert_close
 
-from nasnb.analysis.stacnas.confusion import is_bracketed, matches_by_seed
+from nasnb.analysis.collapse import cell_of
+from nasnb.analysis.stacnas import beside
+from nasnb.analysis.stacnas.alphas import alike
+from nasnb.analysis.stacnas.confusion import is_bracketed, matches_by_seed, ratio_table, sensitivity_of_match
 from nasnb.analysis.stacnas.correlation import operator_correlation, operator_groups
 from nasnb.analysis.stacnas.families import (
+    as_pairs,
     contrast,
     correlation_views,
     families_over_training,
     of_families,
     published_correlation,
     similarity_tree,
+    summary,
 )
-from nasnb.analysis.stacnas.multicollinearity import share_by_count, toy_table
+from nasnb.analysis.stacnas.multicollinearity import beyond_count, share_by_count, toy_table
+from nasnb.analysis.stacnas.published_confusion import published_ratios, table_1
+from nasnb.analysis.stacnas.skips import RULES, head_start
 from nasnb.analysis.stacnas.standalone import FirstEdge, by_search, published_worth, with_first_edge
 from nasnb.architecture import Genotype
 from nasnb.data import load
@@ -142,3 +149,103 @@ def test_families_are_followed_from_before_the_training():
     images = data.test.images[:16].float()
     table = families_over_training(method, data, config, lambda: batches_of(images), groups=STACNAS_GROUPS)
     assert table.step.unique().tolist() == [0, 2] and table.family.nunique() == 3
+
+
+# --- what the page tells ----------------------------------------------------------------------------------------------
+
+
+def test_summary_of_a_view_by_hand():
+    view = {"a reading": np.array([[1, 0.8, 0.1, 0.1], [0.8, 1, 0.1, 0.1], [0.1, 0.1, 1, 0.4], [0.1, 0.1, 0.4, 1]])}
+    ops = ["max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5"]
+    groups = (("max_pool_3x3", "avg_pool_3x3"), ("sep_conv_3x3", "sep_conv_5x5"))
+    found = summary([view], ops, groups, tau=0.2).iloc[0]
+    assert found[["max_pool_3x3", "sep_conv_3x3", "apart", "convolutions", "rand"]].tolist() == pytest.approx(
+        [0.8, 0.4, 0.5, 0.3, 1]
+    )
+    assert as_pairs(view, ops).correlation.tolist() == pytest.approx([0.8, 0.1, 0.1, 0.1, 0.1, 0.4])
+
+
+def test_what_is_left_beyond_counting_is_of_the_same_seed():
+    rows = [("one", 0, 0.5, 0), ("one", 1, 0.0, 0), ("two", 0, 0.5, 0.25), ("two", 1, 0.0, 0)]
+    contest = pd.DataFrame(rows, columns=["candidates", "seed", "pool_share", "flipped"])
+    left = beyond_count(contest, "one")
+    assert left.left.tolist() == pytest.approx([100 * (1 / 2 - 1 / 3), 0])
+    assert left.flipped.tolist() == [25, 0]
+
+
+def test_how_sure_a_depth_is():
+    both = lambda *values: np.array([values, values], dtype=float)  # noqa: E731
+    table = sensitivity_of_match({"as it is": {8: both(1, 2), 20: both(3, 4), "final": both(1.2, 5)}}, "final")
+    assert table["matching cells, by seed"].tolist() == ["8, not bracketed"] * 2
+    assert ratio_table({"final": [2, 4], "other": [3, 6]}, "final", seed=5).ratio.tolist() == pytest.approx(
+        [2 / 3, 4 / 3, 1, 2]
+    )
+
+
+def test_table_1_with_and_without_its_division():
+    table = table_1()
+    marked = [table.network[table[column].str.contains("nearest")].item() for column in table.columns[2:]]
+    assert marked == ["stage 1, 14 cells", "stage 1, 20 cells"]
+    assert published_ratios()["stage 1, 20 cells"] == pytest.approx(1.02 / 0.57)
+
+
+def test_a_softmax_gives_skip_a_head_start():
+    shares = head_start(30).groupby("rule").share.mean()
+    assert shares[RULES[0]] > 32 > 25 > shares[RULES[1]]  # a quarter of the edges are skips
+
+
+def logged(r, seed=0):
+    """Weights of a run on 400 edges, whose logarithms of sep 3x3 and sep 5x5 correlate at r, others do not."""
+    draw = np.random.default_rng(seed).standard_normal((400, 5))
+    draw[:, 1] = r * draw[:, 0] + np.sqrt(1 - r**2) * draw[:, 1]
+    names = ["sep_conv_3x3", "sep_conv_5x5", "max_pool_3x3", "skip_connect", "none"]
+    table = pd.DataFrame(np.exp(draw), columns=names)
+    return table.assign(run="a run", epoch=1, cell="normal", edge=range(400), source=0, target=2)
+
+
+@pytest.mark.parametrize("r", [-0.8, 0.8])
+def test_alphas_that_go_together_or_trade_off(r):
+    runs = pd.DataFrame({"run": ["a run"], "draw": ["a draw"], "method": [""], "space": [""]})
+    line = alike(logged(r), runs, STACNAS_GROUPS).iloc[0]
+    assert np.sign(line.within - line.across) == np.sign(r)
+    assert alike(logged(r), runs, ()).empty  # no two of one group
+
+
+# --- beside what an alpha stands --------------------------------------------------------------------------------------
+
+
+def searches_by_hand():
+    rows = [
+        (arm, seed, edge, op, alpha, accuracy)
+        for arm, spread in ((beside.SIMILAR, 2.0), (beside.OTHER, 1.0), (beside.BOTH, 1.0))
+        for seed, away in ((0, 1.0), (1, -1.0))
+        for edge in (0, 1)
+        for op, alpha, accuracy in (
+            ("skip_connect", 0.0, 80.0),
+            ("nor_conv_3x3", 3 + spread * away, 90.0),
+            ("nor_conv_1x1", 3 - spread * away, 85.0),
+        )
+        if op != "nor_conv_1x1" or arm != beside.OTHER
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", "edge", "op", "alpha", "accuracy"])
+
+
+def test_what_stands_beside_an_alpha_by_hand():
+    table = searches_by_hand()
+    assert beside.erratic(table).groupby("arm").away.mean().to_dict() == {
+        beside.SIMILAR: 2,
+        beside.OTHER: 1,
+        beside.BOTH: 1,
+    }
+    assert beside.trade_off(table, "nor_conv_3x3", "nor_conv_1x1").to_list() == pytest.approx([-1, -1])
+    worth = beside.worth_by_search(table).set_index(["arm", "seed"]).correlation
+    assert worth[beside.OTHER].tolist() == pytest.approx([1, 1])
+    assert worth[beside.SIMILAR].tolist() == pytest.approx([1, 0.5])
+    assert beside.effects(table)["stacnas/similar-makes-erratic-201"] == pytest.approx(np.log([2, 2]))
+
+
+def test_equally_many_candidates_with_a_similar_one_and_with_another():
+    sizes = {arm: beside.method_of(arm).space.choices.shape("cell") for arm in beside.CANDIDATES}
+    assert sizes == {beside.SIMILAR: (6, 4), beside.OTHER: (6, 4), beside.BOTH: (6, 5)}
+    changed = beside.with_op(cell_of("012340"), 2, "nor_conv_3x3")
+    assert changed == cell_of("013340")

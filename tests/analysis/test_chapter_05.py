@@ -9,7 +9,9 @@ import torch
 from supernets import tiny_supernet
 
 from nasnb import plots
-from nasnb.analysis.msr_darts.norms import FILTERS, filtered, rescaled_norms
+from nasnb.analysis.collapse import cell_of
+from nasnb.analysis.msr_darts import proxies, published_cell
+from nasnb.analysis.msr_darts.norms import FILTERS, filtered, rescaled_norms, rescaled_spectrum
 from nasnb.analysis.msr_darts.rank_history import (
     before_and_after,
     cells_by_rank,
@@ -23,9 +25,13 @@ from nasnb.analysis.msr_darts.rank_history import (
 )
 from nasnb.data import load
 from nasnb.methods import METHODS
+from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import begin, search
 from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank, rank_weighted
+from nasnb.spaces.bench201 import bench201
 from nasnb.spectral import SpectralNormalised, SpectralRule
+from nasnb.supernet.layers import Source, StackedConv
+from nasnb.supernet.operations import DARTS_OPS
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +190,83 @@ def test_the_late_slope_sees_a_rise_and_not_the_noise_that_a_minimum_sees():
     slopes = [late_slope(epochs, losses) for losses in noise]
     assert abs(np.mean(slopes)) < 3 * np.std(slopes) / 20 and (noise[:, -1] - noise.min(axis=1)).mean() > 1
     assert np.isnan(late_slope([1], [2.0]))
+
+
+# --- the published cell, counted --------------------------------------------------------------------------------------
+
+
+def test_later_nodes_mix_in_the_published_cell_and_in_a_quarter_of_all():
+    assert published_cell.later_nodes_mix(GENOTYPES["MSRDARTS"])
+    assert not published_cell.later_nodes_mix(GENOTYPES["MSRDARTS"], "reduce")
+    assert published_cell.share_that_mixes() == pytest.approx(2 / 3 * 2 / 3 * 3 / 5)
+
+
+@pytest.mark.parametrize("op", ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_receptive_field_is_what_a_gradient_reaches(op, stride):
+    module = DARTS_OPS[op](channels=2, stride=stride, edges=1, affine=True).eval()
+    with torch.no_grad():
+        for conv in (m for m in module.modules() if isinstance(m, StackedConv)):
+            conv.weight.fill_(1)  # so that no ReLU stops the gradient
+    images = torch.ones(1, 2, 41, 41, requires_grad=True)
+    found = module(Source(images))
+    found[0, :, found.shape[2] // 2, found.shape[3] // 2].sum().backward()
+    rows = images.grad.abs().sum((0, 1, 3)).nonzero()
+    assert rows.max() - rows.min() + 1 == published_cell.receptive_field(op, stride=stride)
+
+
+def test_the_latest_input_is_seen_through_smaller_fields_and_skips_have_none():
+    fields = published_cell.input_fields(GENOTYPES["MSRDARTS"]).groupby("input").pixels.mean()
+    assert fields.to_dict() == {0: 8.5, 1: 7.0}
+    with pytest.raises(ValueError, match="'skip_connect' is no separable or dilated convolution"):
+        published_cell.receptive_field("skip_connect")
+
+
+# --- stable rank as a score -------------------------------------------------------------------------------------------
+
+
+def scored(n=40):
+    draw = np.random.default_rng(0)
+    truth = draw.standard_normal(n)
+    return pd.DataFrame(
+        {
+            "arch": [str(i) for i in range(n)],
+            "synflow": truth + 0.1 * draw.standard_normal(n),
+            "rank": -truth + 0.1 * draw.standard_normal(n),
+            "rank_again": -truth + 0.1 * draw.standard_normal(n),
+            "rank_after": draw.standard_normal(n),
+            "accuracy_after": -truth + 0.1 * draw.standard_normal(n),
+            "convolutions": np.arange(n) % 2,
+            "cifar10_test_200": 90 + truth,
+        }
+    )
+
+
+def test_small_ranks_count_as_good_and_cells_without_any_do_not_count():
+    table = scored()
+    lost = pd.concat([table, table.iloc[:3].assign(rank=np.nan)])
+    found = proxies.agreements(lost).set_index("score")
+    assert found.n.unique().tolist() == [40]
+    three = found.rho[["synflow", "stable rank, untrained", "accuracy after an epoch"]]
+    assert three.tolist() == pytest.approx([1, 1, -1], abs=0.05)
+    assert found.within["stable rank, untrained"] == pytest.approx(1, abs=0.05)
+    assert proxies.by_part(table, score="rank", parts=4) == pytest.approx(np.ones(4), abs=0.1)
+    assert 0.9 < proxies.reliability(table) < 1
+
+
+def test_relative_ranks_are_of_the_kernels_in_the_cells():
+    net = bench201.network(cell_of("013241"), channels=4, cells=1, classes=3)
+    convs = [m for m in net.modules() if isinstance(m, StackedConv)]
+    with torch.no_grad():
+        for conv in convs:  # of one direction
+            conv.weight.copy_(torch.ones_like(conv.weight))
+    ranks = proxies.relative_ranks(net)
+    assert sorted(ranks) == pytest.approx(sorted([1 / 16, 1 / 16, 1 / 8, 1 / 8, 1 / 4, 1 / 4]))
+
+
+def test_rescaling_leaves_the_shape_of_a_spectrum(states):
+    stored, used = rescaled_spectrum(states["msr-darts"].net).values()
+    assert used.max() == pytest.approx(1, abs=0.05)
+    assert used / used.max() == pytest.approx(stored / stored.max(), rel=1e-4)
+    fig = plots.plot_idea({"a": {"x": 1.0, "y": 0.5}}, {"before": [2.0, 1.0], "after": [1.0, 0.5]})
+    assert [line.get_label() for line in fig.axes[2].lines[:2]] == ["before: norm 2.000", "after: norm 1.000"]

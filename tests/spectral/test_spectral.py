@@ -236,6 +236,20 @@ def test_power_iteration_of_the_box():
     assert_close(found, [7.75, 8.199203, 8.269283, 8.285818, 8.289685, 8.290586], rtol=0, atol=6e-7)
 
 
+def test_a_row_of_pixels_goes_through_the_gram_matrix_as_forth_and_back():
+    weight = torch.randn(6, 4, 1, 1, generator=generator(0, "weights"), dtype=torch.float64)
+    row, column = ConvOperator(weight, (1, 5), groups=2), ConvOperator(weight, (5, 1), groups=2)
+    assert row.is_product and not column.is_product
+    for start, at in (("input", 1), ("output", 0)):
+        x = torch.randn(1, (6, 8)[at], 1, 5, generator=generator(1, "start"), dtype=torch.float64)
+        ours, plain = (
+            power_iteration(each, iterations=4, start=start, vectors=(v, v), edges=2)
+            for each, v in ((row, x), (column, x.mT.contiguous()))
+        )
+        assert_close(ours.sigma, plain.sigma)
+        assert_close(ours.right, plain.right.mT)
+
+
 def test_warm_start_goes_on_where_the_estimate_stopped():
     operator = ConvOperator(COUNTING, 6, padding=1)
     for start in ("input", "output"):

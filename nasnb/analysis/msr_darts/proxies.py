@@ -92,6 +92,15 @@ def agreements(table: pd.DataFrame, *, accuracy: str = "cifar10_test_200") -> pd
     return pd.DataFrame(lines).sort_values("rho", ascending=False, ignore_index=True)
 
 
+def by_part(
+    table: pd.DataFrame, *, score: str = "rank_after", parts: int = 6, accuracy: str = "cifar10_test_200"
+) -> np.ndarray:
+    """(parts,): the rank correlation of one of `OWN` with accuracy in disjoint parts of the cells, in their order."""
+    table, sign = table.dropna(subset=[score]), OWN[score][1]
+    split = np.array_split(np.arange(len(table)), parts)
+    return np.array([stats.spearmanr(sign * table[score].iloc[at], table[accuracy].iloc[at]).statistic for at in split])
+
+
 def _within(values: pd.Series, accuracy: pd.Series, strata: pd.Series, *, fewest: int = 10) -> float:
     parts = [part for _, part in pd.DataFrame({"x": values, "y": accuracy}).groupby(strata) if len(part) >= fewest]
     found = [stats.spearmanr(part.x, part.y).statistic for part in parts]

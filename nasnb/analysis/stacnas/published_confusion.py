@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import torch
@@ -50,6 +52,7 @@ def published_ratios() -> dict[str, float]:
     return {row: float(value / table[FINAL]) for row, value in table.items() if row != FINAL}
 
 
+@cache
 def _millions(row: str, cells: int) -> float:
     space, shape = SPACES["stacnas"], {"cells": cells, "classes": 10}
     with torch.device("meta"):
