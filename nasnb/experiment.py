@@ -28,6 +28,7 @@ from nasnb.runs.record import new_record
 from nasnb.search import Epoch, SearchState, begin, search
 from nasnb.search.ranks import maximum_stable_rank, minimum_stable_rank
 from nasnb.search.selection import ScoreRule, magnitude
+from nasnb.search.steps import bilevel, one_level
 from nasnb.spaces import Space, random_genotype, with_nodes
 from nasnb.supernet.partial_channels import PartialMix
 from nasnb.training import TrainState, prepare, train
@@ -172,8 +173,12 @@ def method_like(
     edge_normalisation: bool | None = None,
     nodes: int | None = None,
     score: str | None = None,
+    levels: int | None = None,
 ) -> Method:
-    """A method of METHODS with some of its parts replaced; None keeps a part. Raises ValueError for unknown names."""
+    """A method of METHODS with some of its parts replaced; None keeps a part. Raises ValueError for unknown names.
+
+    `levels`: 1 trains alpha on the images of the weights, 2 on the other half, by the second-order gradient.
+    """
     for what, wanted, known in (("method", name, METHODS), ("score", score, SCORES)):
         if wanted is not None and wanted not in known:
             raise ValueError(f"unknown {what} {wanted!r}{nearest(wanted, known)}; known: {', '.join(known)}")
@@ -186,7 +191,15 @@ def method_like(
         method = replace(method, name=f"{method.name}-{nodes}-nodes", space=with_nodes(method.space, nodes))
     if score is not None:
         method = replace(method, name=f"{method.name}-by-{score.replace('_', '-')}", score=SCORES[score]())
-    return method
+    return method if levels is None else _with_levels(method, levels)
+
+
+def _with_levels(method: Method, levels: int) -> Method:
+    if levels not in (1, 2):
+        raise ValueError(f"levels={levels!r}: a search has 1 or 2")
+    step, share = (one_level(), 1.0) if levels == 1 else (bilevel(order=2), 0.5)
+    config = replace(method.config, train_fraction=share)
+    return replace(method, name=f"{method.name}-{levels}-level", step=step, config=config)
 
 
 RECIPES = ("own", "imagenet")
