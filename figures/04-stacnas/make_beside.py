@@ -6,7 +6,8 @@ Searches on NAS-Bench-201 with a similar operation beside a convolution, with an
 """
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -16,6 +17,7 @@ from nasnb.analysis import collapse
 from nasnb.analysis.stacnas import beside
 from nasnb.data import Data
 from nasnb.data.packed import unpack
+from nasnb.experiment import run_search
 from nasnb.plots.style import WIDTH, svg
 from nasnb.report.evidence import write_evidence
 from nasnb.runs.kept import keep
@@ -34,8 +36,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     given = parser.parse_args()
     data, seeds = unpack(given.images), range(given.seeds)
-    table = beside.searched_beside(data, seeds, runs_dir=given.runs_dir)
-    keep_them(table, data)
+    keep_them(searched(data, seeds, given.runs_dir), data)
+
+
+def searched(data: Data, seeds: Iterable[int], runs_dir: str) -> pd.DataFrame:
+    """A search per arm and seed, as `beside.alphas_of` tells of it."""
+    found = []
+    for seed in seeds:
+        for arm, ops in beside.CANDIDATES.items():
+            run = run_search(beside.method_of(arm), data, replace(beside.SIZE, seed=seed), runs_dir=runs_dir)
+            found.append(beside.alphas_of(run, ops).assign(arm=arm, seed=seed))
+    return pd.concat(found, ignore_index=True)
 
 
 def keep_them(table: pd.DataFrame, data: Data) -> None:
@@ -67,7 +78,7 @@ def keep_them(table: pd.DataFrame, data: Data) -> None:
     plt.close(figure)
     findings = report.Findings("04-stacnas", preset="overnight", scale=scale, seed=seeds[0])
     learned = accuracy.groupby("arm").mean().min() > collapse.LEARNED
-    print(findings.judged(beside.effects(table), learned=learned, evidence_from="NAS-Bench-201", run=NAME))
+    print(findings.judged(beside.effects_beside(table), learned=learned, evidence_from="NAS-Bench-201", run=NAME))
     write_evidence("04-stacnas", findings.found)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from nasnb.analysis.full_scale import alphas, cells, networks
-from nasnb.analysis.stacnas.alphas import alike
+from nasnb.analysis.stacnas.alphas import go_together
 from nasnb.architecture import Edge
 from nasnb.spaces.bench201 import BENCH201_GROUPS
 from nasnb.spaces.stacnas import STACNAS_GROUPS
@@ -91,7 +91,7 @@ def similar_alphas(folder: Path) -> dict[str, pd.DataFrame]:
     runs, long = alpha_tables(folder)["alpha_runs"], pd.read_csv(folder / "alpha_trajectories.csv.gz")
     keys = ["run", "epoch", "cell", "edge", "source", "target"]
     wide = long.pivot_table(index=keys, columns="op", values="weight").reset_index()
-    return {"similar_alphas": alike(wide, runs, (*STACNAS_GROUPS, *BENCH201_GROUPS))}
+    return {"similar_alphas": go_together(wide, runs, (*STACNAS_GROUPS, *BENCH201_GROUPS))}
 
 
 def hash_of(values: tuple[int, ...]) -> int:

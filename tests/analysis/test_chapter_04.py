@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from nasnb.analysis.collapse import cell_of
 from nasnb.analysis.stacnas import beside
-from nasnb.analysis.stacnas.alphas import alike
+from nasnb.analysis.stacnas.alphas import go_together
 from nasnb.analysis.stacnas.confusion import is_bracketed, matches_by_seed, ratio_table, sensitivity_of_match
 from nasnb.analysis.stacnas.correlation import operator_correlation, operator_groups
 from nasnb.analysis.stacnas.families import (
@@ -20,7 +20,7 @@ from nasnb.analysis.stacnas.families import (
     of_families,
     published_correlation,
     similarity_tree,
-    summary,
+    summary_of_readings,
 )
 from nasnb.analysis.stacnas.multicollinearity import beyond_count, share_by_count, toy_table
 from nasnb.analysis.stacnas.published_confusion import published_ratios, table_1
@@ -158,7 +158,7 @@ def test_summary_of_a_view_by_hand():
     view = {"a reading": np.array([[1, 0.8, 0.1, 0.1], [0.8, 1, 0.1, 0.1], [0.1, 0.1, 1, 0.4], [0.1, 0.1, 0.4, 1]])}
     ops = ["max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5"]
     groups = (("max_pool_3x3", "avg_pool_3x3"), ("sep_conv_3x3", "sep_conv_5x5"))
-    found = summary([view], ops, groups, tau=0.2).iloc[0]
+    found = summary_of_readings([view], ops, groups, tau=0.2).iloc[0]
     assert found[["max_pool_3x3", "sep_conv_3x3", "apart", "convolutions", "rand"]].tolist() == pytest.approx(
         [0.8, 0.4, 0.5, 0.3, 1]
     )
@@ -206,9 +206,9 @@ def logged(r, seed=0):
 @pytest.mark.parametrize("r", [-0.8, 0.8])
 def test_alphas_that_go_together_or_trade_off(r):
     runs = pd.DataFrame({"run": ["a run"], "draw": ["a draw"], "method": [""], "space": [""]})
-    line = alike(logged(r), runs, STACNAS_GROUPS).iloc[0]
+    line = go_together(logged(r), runs, STACNAS_GROUPS).iloc[0]
     assert np.sign(line.within - line.across) == np.sign(r)
-    assert alike(logged(r), runs, ()).empty  # no two of one group
+    assert go_together(logged(r), runs, ()).empty  # no two of one group
 
 
 # --- beside what an alpha stands --------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_what_stands_beside_an_alpha_by_hand():
     worth = beside.worth_by_search(table).set_index(["arm", "seed"]).correlation
     assert worth[beside.OTHER].tolist() == pytest.approx([1, 1])
     assert worth[beside.SIMILAR].tolist() == pytest.approx([1, 0.5])
-    assert beside.effects(table)["stacnas/similar-makes-erratic-201"] == pytest.approx(np.log([2, 2]))
+    assert beside.effects_beside(table)["stacnas/similar-makes-erratic-201"] == pytest.approx(np.log([2, 2]))
 
 
 def test_equally_many_candidates_with_a_similar_one_and_with_another():

@@ -251,7 +251,7 @@ def test_small_ranks_count_as_good_and_cells_without_any_do_not_count():
     assert three.tolist() == pytest.approx([1, 1, -1], abs=0.05)
     assert found.within["stable rank, untrained"] == pytest.approx(1, abs=0.05)
     assert proxies.by_part(table, score="rank", parts=4) == pytest.approx(np.ones(4), abs=0.1)
-    assert 0.9 < proxies.reliability(table) < 1
+    assert 0.9 < proxies.repeatability(table) < 1
 
 
 def test_relative_ranks_are_of_the_kernels_in_the_cells():

@@ -10,7 +10,9 @@ from conftest import tiny_data
 import nasnb
 from nasnb.architecture import Genotype
 from nasnb.data import load
+from nasnb.experiment import method_like
 from nasnb.methods import METHODS
+from nasnb.report import part_text
 from nasnb.search import begin, search
 from nasnb.spaces import CellSpace, HyperCuboid, with_nodes
 
@@ -212,3 +214,12 @@ def test_the_package_offers_its_main_names():
     assert next(iter(epochs)).number == 1
     with pytest.raises(AttributeError, match="no attribute 'serch'"):
         _ = nasnb.serch
+
+
+def test_levels_say_which_images_alpha_learns_from():
+    one, two = (method_like("stacnas", levels=levels) for levels in (1, 2))
+    assert (one.config.train_fraction, two.config.train_fraction) == (1.0, 0.5)
+    assert [part_text(method.step) for method in (one, two)] == ["one_level()", "bilevel()"]
+    assert {one.name, two.name} == {"stacnas-1-level", "stacnas-2-level"} and two.then is one.then
+    with pytest.raises(ValueError, match="levels=3: a search has 1 or 2"):
+        method_like("stacnas", levels=3)

@@ -107,6 +107,6 @@ def _within(values: pd.Series, accuracy: pd.Series, strata: pd.Series, *, fewest
     return float(np.average(found, weights=[len(part) for part in parts])) if parts else np.nan
 
 
-def reliability(table: pd.DataFrame) -> float:
+def repeatability(table: pd.DataFrame) -> float:
     """Correlation of the untrained ranks with those of another draw: no score can agree better than it repeats."""
     return float(table[["rank", "rank_again"]].dropna().corr().iloc[0, 1])

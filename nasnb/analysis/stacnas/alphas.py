@@ -16,7 +16,7 @@ FEWEST = 4  # operations with a weight, none aside: with fewer, centring decides
 MOVED = 0.02  # standard deviation of the logarithms of an edge's weights, below which alpha has hardly moved
 
 
-def alike(open_weights: pd.DataFrame, runs: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
+def go_together(open_weights: pd.DataFrame, runs: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Per run with two operations of a group: how the alphas of two operations go together over the edges at its end.
 
     Columns: run, draw, cell, within (mean correlation of pairs of one group), across (of other pairs), moved. Alphas

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,8 @@ from scipy import stats
 
 from nasnb.architecture import Genotype, Pick
 from nasnb.config import SearchConfig
-from nasnb.data import Data
 from nasnb.data.bench201 import Bench201Table
-from nasnb.experiment import run_search
 from nasnb.methods import METHODS, Method
-from nasnb.runs import Result
 from nasnb.spaces.bench201 import BENCH201_NAMES, N_EDGES, Bench201Space
 
 LOOKED_AT, BASE = "nor_conv_3x3", "skip_connect"
@@ -40,21 +37,7 @@ def method_of(arm: str) -> Method:
     return replace(METHODS["darts-1st"], name=space.name, space=space)
 
 
-def searched_beside(
-    data: Data, seeds: Sequence[int], config: SearchConfig = SIZE, *, runs_dir: str | Path = "runs"
-) -> pd.DataFrame:
-    """A search per arm and seed, as `alphas_of` tells of it."""
-    found = [
-        alphas_of(
-            run_search(method_of(arm), data, replace(config, seed=seed), runs_dir=runs_dir), CANDIDATES[arm]
-        ).assign(arm=arm, seed=seed)
-        for seed in seeds
-        for arm in CANDIDATES
-    ]
-    return pd.concat(found, ignore_index=True)
-
-
-def alphas_of(result: Result, ops: Sequence[str], table: Bench201Table | None = None) -> pd.DataFrame:
+def alphas_of(result: Any, ops: Sequence[str], table: Bench201Table | None = None) -> pd.DataFrame:
     """A line per edge and operation but none: `alpha` at the end, less that of skip; `accuracy` (%) on CIFAR-10, by the
     table, of the search's cell with that operation on that edge; the supernet's held-out accuracy; device, commit
     and seconds of the search.
@@ -124,7 +107,7 @@ def _spearman(edge: pd.DataFrame) -> float:
     return np.nan if constant else stats.spearmanr(edge.alpha, edge.accuracy).statistic
 
 
-def effects(alphas: pd.DataFrame) -> dict[str, np.ndarray]:
+def effects_beside(alphas: pd.DataFrame) -> dict[str, np.ndarray]:
     """What the claims on NAS-Bench-201 ask for, seed by seed."""
     spread = erratic(alphas).pivot(index="seed", columns="arm", values="away")
     follows = worth_by_search(alphas).pivot(index="seed", columns="arm", values="correlation")

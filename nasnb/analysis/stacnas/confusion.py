@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,9 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.data import Augment, Data, Split, batches
 from nasnb.limits import decisive
-from nasnb.runs import run_once
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Remember = Callable[[str, dict, Callable[[], dict]], dict]
 
 
 def gradient_confusion(
@@ -147,19 +146,18 @@ def confusion_of_run(
 
 
 def confusions_of_runs(
-    results: Sequence[Any], data: Data, pool: Split, *, runs_dir: str | Path = "runs", **how: int
+    results: Sequence[Any], data: Data, pool: Split, *, remember: Remember, **how: int
 ) -> np.ndarray:
     """(2, runs): confusion per million parameters, as the paper has it, and not divided; batches by each run's seed.
 
-    Computed once per run and setting; `how` is what `confusion_of_run` takes.
+    `remember(kind, facts, compute)` computes what is not known yet (`runs.run_once`); `how` is what `confusion_of_run`
+    takes.
     """
     found = []
     for result in results:
         at = how | {"seed": result.record["seed"]}
         facts = {"of": result.name, "data": data.checksum, "pool": len(pool), **at}
-        each = run_once(
-            "confusion", facts, lambda r=result, at=at: vars(confusion_of_run(r, data, pool, **at)), runs_dir=runs_dir
-        )
+        each = remember("confusion", facts, lambda r=result, at=at: vars(confusion_of_run(r, data, pool, **at)))
         found.append((each["value"], each["value"] * each["parameters"] / 1e6))
     return np.array(found).T
 

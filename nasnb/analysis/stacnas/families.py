@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from nasnb.analysis.fans import places
+from nasnb.analysis.stacnas.confusion import Remember
 from nasnb.analysis.stacnas.correlation import (
     centred_correlations,
     mean_correlation,
@@ -27,7 +28,6 @@ from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.data import batches as draw
 from nasnb.published.numbers import published
-from nasnb.runs import run_once
 from nasnb.search import begin, search
 from nasnb.search.state import Batch
 from nasnb.supernet.network import Network, Weights
@@ -121,7 +121,7 @@ def as_pairs(matrices: Mapping[str, np.ndarray], ops: Sequence[str]) -> pd.DataF
     return pd.DataFrame(rows, columns=["reading", "first", "second", "correlation"])
 
 
-def summary(
+def summary_of_readings(
     views: Sequence[Mapping[str, np.ndarray]], ops: Sequence[str], groups: Sequence[Sequence[str]], *, tau: float
 ) -> pd.DataFrame:
     """What is said of every reading of every search, a line each: search, reading, the correlation of every family by
@@ -168,18 +168,14 @@ def families_over_training(
 
 
 def risen(
-    method, data: Data, config: SearchConfig, n_images: int, *, seeds: int, groups, runs_dir: str | Path
+    method, data: Data, config: SearchConfig, n_images: int, *, seeds: int, groups, remember: Remember
 ) -> pd.DataFrame:
-    """`families_over_training` of searches with so many seeds, each computed once; with a column seed."""
+    """`families_over_training` of searches with so many seeds, with a column seed; `remember` as `run_once`."""
     found, images = [], images_for(data, n_images)
     for seed in range(config.seed, config.seed + seeds):
         at = replace(config, seed=seed)
         facts = {"data": data.checksum, "method": method.name, "config": vars(at), "images": n_images}
-        table = run_once(
-            "families",
-            facts,
-            lambda at=at: {"table": families_over_training(method, data, at, lambda: images("train"), groups=groups)},
-            runs_dir=runs_dir,
-        )["table"]
+        follow = partial(families_over_training, method, data, at, partial(images, "train"), groups=groups)
+        table = remember("families", facts, lambda follow=follow: {"table": follow()})["table"]
         found.append(table.assign(seed=seed))
     return pd.concat(found, ignore_index=True)
