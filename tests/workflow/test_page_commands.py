@@ -85,7 +85,7 @@ NOT_RUN = {  # what a command begins with, and why no test runs it
 }
 ARRAY = "#SBATCH --array"
 SNAKEMAKE = ROOT / ".venv-cluster/bin/snakemake"
-COPIED = ("nasnb", "notebooks", "profiles", "benchmarks", "Snakefile", "pyproject.toml")
+COPIED = ("nasnb", "notebooks", "profiles", "benchmarks", "tests", "Snakefile", "pyproject.toml")
 
 
 def runnable(page: str) -> list[tuple[str, str]]:
@@ -153,8 +153,11 @@ def folder(tmp_path_factory):
     """A copy of the repository as a reader has it, with images in `data` and two runs to compare."""
     folder = tmp_path_factory.mktemp("repository")
     for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("node_modules", "__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder / name)
     (folder / "figures").symlink_to(ROOT / "figures")
     (folder / ".venv").symlink_to(sys.prefix)
     if SNAKEMAKE.exists():
