@@ -22,9 +22,12 @@ def code_of(chapter: str) -> list[str]:
 
 
 def judged_in(chapter: str) -> list[str]:
-    """Patterns of the names of claims in the code of a chapter; what an f-string puts in may be any word."""
-    start, found = f"{chapter.partition('-')[2]}/", []
-    for node in (node for cell in code_of(chapter) for node in ast.walk(ast.parse(cell))):
+    """Patterns of the names of claims in a chapter and its folder of analyses; an f-string's parts may be any word."""
+    name = chapter.partition("-")[2]
+    start, found = f"{name}/", []
+    folder = ROOT / "nasnb/analysis" / name.replace("-", "_")
+    code = [*code_of(chapter), *(path.read_text("utf-8") for path in sorted(folder.glob("*.py")))]
+    for node in (node for text in code for node in ast.walk(ast.parse(text))):
         inner = node.values if isinstance(node, ast.JoinedStr) else [node]
         parts = [part.value if isinstance(part, ast.Constant) else None for part in inner]
         if str(parts[0]).startswith(start) and parts != [start]:  # the beginning of an f-string is a string, too
