@@ -32,6 +32,11 @@ def figure(name: str) -> str:
     return figure_html(result.svg, record["alt"], f"{record['scale']} {result}", result.table, record=record)
 
 
+def boxed(table: pd.DataFrame) -> str:
+    """A table that scrolls in its box, and on a phone is a card per row."""
+    return f'<div class="pst-scrollable-table-container">{table.to_html(index=False, classes="table", border=0)}</div>'
+
+
 def runs() -> str:
     """A line per kept result."""
     lines = []
@@ -49,7 +54,7 @@ def runs() -> str:
                 "made by": maker(path.parent.name, path.stem),
             }
         )
-    return pd.DataFrame(lines).to_html(index=False, classes="sortable", border=0)
+    return boxed(pd.DataFrame(lines))
 
 
 def maker(folder: str, name: str) -> str:
@@ -86,7 +91,7 @@ def sweeps() -> str:
             {"command": f"nasnb sweep {path.stem}", "rows": len(sweep.rows), "scale": ", ".join(presets), "what": about}
         )
     with pd.option_context("display.max_colwidth", None):
-        return pd.DataFrame(lines).to_html(index=False, classes="sortable", border=0)
+        return boxed(pd.DataFrame(lines))
 
 
 class Drawn(Directive):

@@ -150,7 +150,7 @@ async function visit(context, name, look, count) {
   for (const text of await page.evaluate(interact)) fault("dead controls", text);
   const word = page.locator("main a.term").locator("visible=true").first();  // a term shows its text, network or not
   if (await word.count()) {
-    await word.hover();
+    await word.hover({ timeout: 5000 }).catch(() => word.focus());  // where something lies over it
     const [tip, shown] = await word.evaluate((term) => [term.dataset.tip, getComputedStyle(term, "::after").content]);
     if (!tip || !shown.includes(tip.slice(0, 10))) fault("words without their text", await word.textContent());
   }
