@@ -34,7 +34,28 @@ ROOMS = {  # the page's name: its title, what it is for, its modules
         ("nasnb.search*", "nasnb.training", "nasnb.transfer*"),
     ),
     "methods": ("Methods and experiments", "A paper as a composition.", ("nasnb.methods", "nasnb.experiment")),
-    "analysis": ("Analyses", "What a paper looks at; a folder per paper.", ("nasnb.analysis*",)),
+    "analysis": (
+        "Analyses",
+        "What several chapters look at.",
+        (
+            "nasnb.analysis",
+            *(f"nasnb.analysis.{name}" for name in ("collapse", "correlations", "fans", "hessian", "log*", "shapes")),
+        ),
+    ),
+    "chapters": (
+        "Analyses of single chapters",
+        "What a paper looks at; a folder per paper.",
+        (
+            "nasnb.analysis.darts",
+            "nasnb.analysis.darts.*",
+            *(f"nasnb.analysis.{name}*" for name in ("sharpdarts", "pc_darts", "stacnas", "msr_darts")),
+        ),
+    ),
+    "comparing": (
+        "Analyses across papers",
+        "DARTS-PT's yardsticks, diagnostics on many supernets, full-scale runs of others.",
+        ("nasnb.analysis*",),
+    ),
     "report": ("Reports", "Claims, verdicts, tables: what may be said.", ("nasnb.report*",)),
     "plots": ("Figures", "A figure is a function of data.", ("nasnb.plots*",)),
     "workflow": ("Runs and workflow", "Files, records, commands, sweeps.", ("nasnb.runs*", "nasnb.*")),
