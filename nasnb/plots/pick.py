@@ -76,7 +76,8 @@ def pick_html(
         "names": [f"{row[group]}, {row[names]}" for _, row in table.iterrows()],
         "said": both,
     }
-    row = f'<div style="display:flex;flex-wrap:wrap;gap:.4rem 1.4rem;align-items:center;color:{INK};font-size:.9em">'
+    style = f"display:flex;flex-wrap:wrap;gap:.4rem 1.4rem;align-items:center;color:{INK};font-size:.9em"
+    row = f'<div data-words style="{style}">'  # words outside the drawing: the book's dark look colours them
     picks = "".join(
         _select(axis, words, titles, chosen) for axis, words, chosen in zip("xy", _AXES, first, strict=True)
     )
