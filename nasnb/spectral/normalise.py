@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Chi2
+from torch.distributions import Gamma
 
 from nasnb.config import nearest
 from nasnb.spectral.norms import TINY, Estimate, krylov, per_block, power_iteration, unit
@@ -199,7 +199,8 @@ def _map_start(operator: ConvOperator, shape: tuple[int, int, int], pixels: int)
         return F.pad(noise, (0, shape[2] - pixels)).reshape(1, *shape)
     noise = torch.randn(edges, channels, min(channels, shape[2]), **like).tril(-1)
     freedom = (pixels - torch.arange(noise.shape[2], **like)).expand(edges, -1)
-    chi = Chi2(freedom, validate_args=False).sample().sqrt()  # validation would wait for the device
+    half = torch.full_like(freedom, 0.5)
+    chi = Gamma(half * freedom, half, validate_args=False).sample().sqrt()  # validation would wait for the device
     noise.diagonal(dim1=1, dim2=2).copy_(chi)
     return F.pad(noise, (0, shape[2] - noise.shape[2])).reshape(1, *shape)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -163,8 +164,14 @@ def test_filters_and_their_ranks():
     assert found["blur 5x5"].stable_rank < found["blur 3x3"].stable_rank < 81
 
 
-def test_figures_show_what_they_are_given(states):
-    plots.use_style()
+@pytest.fixture
+def style():
+    with matplotlib.rc_context():  # other tests see matplotlib's own
+        plots.use_style()
+        yield
+
+
+def test_figures_show_what_they_are_given(states, style):
     image = torch.rand(6, 6)
     fig = plots.plot_filters(filtered(image, {"blur": torch.ones(3, 3)}))
     assert fig.axes[3].get_title(loc="left").startswith("stable rank ")
