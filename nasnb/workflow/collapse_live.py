@@ -29,7 +29,7 @@ from nasnb.workflow.arms import SIZE, alpha_curvature
 # few images and many epochs, by which cells collapse; larger presets take the size of the kept searches
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"epochs": 2, "channels": 4, "batch_size": 32, "train_images": 128},
-    "laptop": {"epochs": 50, "train_images": 2000},
+    "laptop": {"epochs": 40, "train_images": 2000},
 }
 LOOKS, LOOKED_AT = 10, 64  # epochs between two looks at the curvature of alpha, and images: a minute less than of 256
 METHOD = replace(METHODS["darts-1st"].on("bench201"), config=SIZE)
