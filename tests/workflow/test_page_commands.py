@@ -224,7 +224,8 @@ def test_the_array_of_the_cluster_page_runs_side_by_side(tmp_path):
     )
     script = script.replace("preset=paper", "preset=smoke -p searches=1 -p retrainings=1").replace("/path/to/", "")
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    for name in ("notebooks", "figures"):
+        (tmp_path / name).symlink_to(ROOT / name)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     tasks = [
         subprocess.Popen(["bash", "-c", script], cwd=tmp_path, env={**environment, "SLURM_ARRAY_TASK_ID": number})
@@ -234,4 +235,4 @@ def test_the_array_of_the_cluster_page_runs_side_by_side(tmp_path):
     copies = sorted(path.name for path in tmp_path.glob("darts-*.ipynb"))
     assert copies == ["darts-0.ipynb", "darts-1.ipynb"]
     assert all(nbformat.read(tmp_path / name, 4).metadata.nasnb for name in copies)
-    assert len(list((tmp_path / "runs").glob("search-*"))) == 2
+    assert len(list((tmp_path / "runs").glob("search-darts-1st-fashion-*"))) == 2
