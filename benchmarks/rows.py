@@ -21,6 +21,7 @@ import pandas as pd
 import psutil
 
 from nasnb.runs.files import write_whole
+from nasnb.runs.record import children_seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 JOB = {"cpus": 1, "memory_gb": 1, "minutes": 1, "gpus": 0}
@@ -63,13 +64,13 @@ def through(snakemake: Path, rows: int) -> dict[str, float]:
         folder = Path(name).resolve()
         script = prepared(folder, rows)
         command = [snakemake.absolute(), "--profile", "profiles/local", "--config", "sweep=none", f"python={script}"]
-        before, peak = _processor(), 0
+        before, peak = children_seconds(), 0
         with (folder / "log").open("w") as log:
             engine = psutil.Popen(command, cwd=folder, stdout=log, stderr=log)
             while engine.poll() is None:
                 peak = max(peak, _memory(engine))
                 time.sleep(0.2)
-        seconds, finished = _processor() - before, len(list(folder.glob("runs/*/result.json")))
+        seconds, finished = children_seconds() - before, len(list(folder.glob("runs/*/result.json")))
         if engine.returncode or finished < rows:
             raise SystemExit(f"{finished} of {rows} rows finished:\n{(folder / 'log').read_text()[-2000:]}")
         own = [path for path in (folder / ".snakemake").rglob("*") if path.is_file()]
@@ -82,11 +83,6 @@ def through(snakemake: Path, rows: int) -> dict[str, float]:
         "files of the engine": len(own),
         "MB of the engine": round(size / 1e6, 1),
     }
-
-
-def _processor() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def _memory(process: psutil.Process) -> int:

@@ -1,7 +1,7 @@
 """`python -m benchmarks.work`: what searches and trainings at the papers' scale have to compute, and so may cost.
 
-Multiply-adds of an image are counted on the meta device, and so are the forward passes of a step, each with a backward
-pass of twice its work. Hours are those of a card that works as fast as the one of DARTS, whose price is published.
+Multiply-adds of an image and forward passes of a step are counted, each pass with a backward pass of twice its work.
+Hours are those of a card that works as fast as the one of DARTS, whose price is published.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ others only what is computed here: counts, shares per epoch, quantiles, summarie
 """
 
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ def main() -> None:
 # --- searches ---------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def alpha_tables(folder: Path) -> dict[str, pd.DataFrame]:
     long = pd.read_csv(folder / "alpha_trajectories.csv.gz")
     runs = pd.read_csv(folder / "alpha_runs.csv")[["run", "method", "space", "dataset", "seed", "repo"]]

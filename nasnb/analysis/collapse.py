@@ -85,10 +85,10 @@ def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -
     return (ends[arm] - ends[other]).dropna() if {arm, other} <= set(ends) else pd.Series(dtype=float)
 
 
-def compared_arms(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
-    """The rows of some arms that are worth showing, with twenty random cells looked up, each arm by its label."""
+def compared_arms(rows: pd.DataFrame, arms: Sequence[str], *, cells: int = 20) -> pd.DataFrame:
+    """The rows of some arms that are worth showing, with so many random cells looked up, each arm by its label."""
     rows, _ = worth_showing(rows)
-    rows = pd.concat([rows[rows.arm.isin(arms)], looked_up(random_cells(range(20)))])
+    rows = pd.concat([rows[rows.arm.isin(arms)], looked_up(random_cells(range(cells)))])
     return rows.assign(arm=rows.arm.map(label), finished=rows.finished.fillna(True).astype(bool))
 
 
@@ -194,13 +194,6 @@ def worth_showing(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     accuracy = searches.valid_accuracy.fillna(searches.train_accuracy).groupby(searches.arm).mean()
     at_chance = sorted(accuracy.index[accuracy < LEARNED])
     return rows[~rows.arm.isin([*at_chance, "fixed-alpha"])], at_chance
-
-
-def some_arms(rows: pd.DataFrame, arms: Sequence[str], *, cells: int = 100) -> pd.DataFrame:
-    """The ends of those of some arms that are worth showing, and so many random cells, by names that one reads."""
-    shown = worth_showing(rows)[0]
-    both = pd.concat([shown[shown.arm.isin(arms)], looked_up(random_cells(range(cells)))])
-    return at_the_end(both.assign(arm=both.arm.map(label), finished=both.finished.fillna(True).astype(bool)))
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------

@@ -163,6 +163,12 @@ def peak_memory(device: torch.device) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def children_seconds() -> float:
+    """Processor seconds, of all cores, that finished child processes have taken; 0 on Windows."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -185,13 +185,17 @@ def tried_detector(
         pass
     boxes = detect(net, test)
 
-    def mean(areas: Areas = ANY) -> float:
+    def at_overlaps(areas: Areas) -> dict[int, float]:
         overlaps = range(50, 100, 5)
-        return sum(average_precision(boxes, test.targets, iou=iou / 100, areas=areas) for iou in overlaps) / 10
+        return {iou: average_precision(boxes, test.targets, iou=iou / 100, areas=areas) for iou in overlaps}
 
-    at = {name: average_precision(boxes, test.targets, iou=float(name)) for name in ("0.5", "0.75")}
-    by_size = {name: mean(areas) for name, areas in thirds(test.targets).items()}
+    whole = at_overlaps(ANY)
+    by_size = {name: _mean(at_overlaps(areas)) for name, areas in thirds(test.targets).items()}
     return {
-        "precision": {"mean": mean()} | at | by_size,
+        "precision": {"mean": _mean(whole), "0.5": whole[50], "0.75": whole[75]} | by_size,
         "found": [{name: value.tolist() for name, value in each.items()} for each in boxes[:8]],
     }
+
+
+def _mean(precisions: dict[int, float]) -> float:
+    return sum(precisions.values()) / len(precisions)

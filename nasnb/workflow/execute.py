@@ -18,6 +18,7 @@ import nbformat
 import nasnb
 from nasnb.runs.files import FULL, unwritable, write_whole
 from nasnb.runs.locks import PATIENCE, patience_from_environment
+from nasnb.runs.record import children_seconds
 from nasnb.runs.signals import TOGETHER
 from nasnb.supernet.memory import OUT_OF_MEMORY
 from nasnb.workflow.notebook import kernel_of, read_notebook
@@ -50,7 +51,7 @@ def execute(path: Path, output: Path, values: Mapping[str, Any]) -> float:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     partial, failed = (output.with_name(f"{output.stem}.{word}.ipynb") for word in ("partial", "failed"))
-    started, worked = time.monotonic(), _processor()
+    started, worked = time.monotonic(), children_seconds()
     try:
         _papermill(path, partial, values)
     except ChapterFailed as error:
@@ -68,18 +69,12 @@ def execute(path: Path, output: Path, values: Mapping[str, Any]) -> float:
     notebook.metadata["nasnb"] = {
         "key": key(path, values),
         "seconds": round(seconds, 1),
-        "processor_seconds": round(_processor() - worked, 1),  # the same whatever else the machine is doing
+        "processor_seconds": round(children_seconds() - worked, 1),  # the same whatever else the machine is doing
     }
     write_whole(output, nbformat.writes(notebook).encode())
     partial.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
     return seconds
-
-
-def _processor() -> float:
-    """Seconds of all cores that finished kernels have taken; 0 on Windows."""
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def _papermill(path: Path, partial: Path, values: Mapping[str, Any]) -> None:

@@ -1,17 +1,7 @@
 """Every paper's diagnostic on every paper's supernet."""
 
 from nasnb.analysis.across.clusters import agreement, factors, pair, seed_correlations, separated
-from nasnb.analysis.across.comparison import (
-    FORETELL,
-    effects_by_seed,
-    half_widths,
-    in_words,
-    leads,
-    listed,
-    means,
-    reasons,
-    spreads,
-)
+from nasnb.analysis.across.comparison import FORETELL, effects_by_seed, half_widths, listed, means, spreads
 from nasnb.analysis.across.complete import complete_searches
 from nasnb.analysis.across.measures import (
     DIAGNOSTICS,
@@ -51,15 +41,12 @@ __all__ = [
     "foretelling_on_table",
     "half_widths",
     "in_parts",
-    "in_words",
-    "leads",
     "listed",
     "means",
     "one_shot_accuracy",
     "or_reason",
     "over_arms",
     "pair",
-    "reasons",
     "rules_on_arms",
     "seed_correlations",
     "separated",

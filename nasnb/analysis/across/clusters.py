@@ -51,7 +51,7 @@ def pair(
     if not told.any():
         return nothing
     each = (a[told] * b[told]).sum(1)
-    low, high = _interval(each)
+    low, high = t_interval(each)
     return {
         "correlation": float(each.mean()),
         "low": low,
@@ -105,7 +105,8 @@ def _standardised_residuals(ranks: np.ndarray) -> np.ndarray:
     return _unit(ranks[:2] - (ranks[:2] * given).sum(2, keepdims=True) * given)
 
 
-def _interval(each: np.ndarray) -> tuple[float, float]:
+def t_interval(each: Sequence[float]) -> tuple[float, float]:
+    """95 %, of the mean of correlations by Fisher's z; NaN below three."""
     if len(each) < 3:
         return np.nan, np.nan
     z = np.arctanh(np.clip(each, -0.999, 0.999))

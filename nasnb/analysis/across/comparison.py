@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from nasnb.analysis.across.clusters import seed_correlations
-from nasnb.analysis.across.measures import NOT_DEFINED
 
 
 def means(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> pd.DataFrame:
@@ -27,17 +26,6 @@ def half_widths(table: pd.DataFrame, columns: Sequence[str], *, by: str = "metho
     groups = _numbers(table, columns).groupby(table[by], sort=False)
     n = groups.count()
     return groups.std() / np.sqrt(n) * stats.t.ppf(0.975, (n - 1).where(n > 2))
-
-
-def reasons(table: pd.DataFrame, columns: Sequence[str], *, by: str = "method") -> dict[tuple[str, str], str]:
-    """{(method, column): why it is not defined}, where it is so for every seed."""
-    found = {}
-    for method, part in table.groupby(by, sort=False):
-        for column in columns:
-            words = [value for value in part[column] if isinstance(value, str)]
-            if len(words) == len(part):
-                found[method, column] = words[0].removeprefix(NOT_DEFINED)
-    return found
 
 
 def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -75,20 +63,7 @@ def effects_by_seed(table: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def leads(table: pd.DataFrame, rules: Sequence[str], floor: float) -> pd.DataFrame:
-    """The accuracy of the cells that each rule chooses less `floor`, as lines: method, seed, rule, lead (points)."""
-    long = table.melt(["method", "seed"], [f"by {rule}" for rule in rules], var_name="rule", value_name="lead")
-    long = long.assign(rule=long.rule.str.removeprefix("by "), lead=pd.to_numeric(long.lead, errors="coerce") - floor)
-    return long.dropna().reset_index(drop=True)
-
-
 # --- words ------------------------------------------------------------------------------------------------------------
-
-
-def in_words(verdicts: Mapping[str, str]) -> str:
-    """`supported for A and B; open for C`: names sorted by their verdict."""
-    found = {verdict: [name for name, given in verdicts.items() if given == verdict] for verdict in verdicts.values()}
-    return "; ".join(f"{verdict} for {listed(names)}" for verdict, names in found.items())
 
 
 def listed(names: Sequence[str]) -> str:

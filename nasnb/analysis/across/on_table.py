@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nasnb.analysis.across.clusters import t_interval
 from nasnb.analysis.collapse import label
 
 # what can be read from a search without training its cell; the sign says which end is meant to be good
@@ -91,10 +92,9 @@ def over_arms(along: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for signal, part in along.groupby("signal", sort=False):
         z = np.arctanh(part[["correlation", "beside"]].clip(-0.999, 0.999)).groupby(part.arm).mean()
-        n, middle = len(z), z.correlation.mean()
-        half = stats.t.ppf(0.975, n - 1) * z.correlation.std(ddof=1) / np.sqrt(n) if n > 2 else np.nan
-        mean, low, high, beside = np.tanh([middle, middle - half, middle + half, z.beside.mean()])
-        line = {"signal": signal, "arms": n, "searches": len(part), "correlation": mean}
+        low, high = t_interval(np.tanh(z.correlation))
+        mean, beside = np.tanh([z.correlation.mean(), z.beside.mean()])
+        line = {"signal": signal, "arms": len(z), "searches": len(part), "correlation": mean}
         lines.append(line | {"low": low, "high": high, "beside": beside})
     return pd.DataFrame(lines)
 

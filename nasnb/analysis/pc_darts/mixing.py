@@ -35,13 +35,18 @@ def table_3_arms(method: Any) -> dict[str, Any]:
     }
 
 
+def early_epochs(config: SearchConfig) -> int:
+    """How long searches without a warm-up are: 60 % of the epochs."""
+    return max(1, round(0.6 * config.epochs))
+
+
 def without_warmup(method: Any, config: SearchConfig) -> dict[str, tuple[Any, SearchConfig]]:
     """Searches of 60 % of the epochs in which alpha learns from the first step, which a warm-up would hide.
 
     K = 1 and 4; and K = 1 with DARTS' own rate of alpha, which is half.
     """
     cold = {k: replace(variant(method, k=k), name=f"pc-darts-k{k}-no-warmup", step=bilevel()) for k in (1, 4)}
-    early = replace(config, epochs=max(1, round(0.6 * config.epochs)))
+    early = replace(config, epochs=early_epochs(config))
     own_rate = replace(early, alpha_lr=early.alpha_lr / 2)
     return {"K = 1": (cold[1], early), "K = 4": (cold[4], early), "K = 1, DARTS' alpha rate": (cold[1], own_rate)}
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from nasnb.analysis.pc_darts.mixing import compared
+from nasnb.analysis.pc_darts.mixing import compared, early_epochs
 from nasnb.config import SearchConfig, TrainConfig
+from nasnb.data import n_batches
 
 # Small images that are hardly altered, and a faster alpha. A few dozen steps are too few for the running statistics of
 # BatchNorm, so there the accuracy of a supernet is measured with those of the batch.
@@ -59,13 +59,12 @@ def runs_ahead(plan: Plan, config: SearchConfig, training: TrainConfig, *, image
     """
     others = len(set(plan.ks) - {1, 4})
     seen = min(config.train_images or images, images)
-    early = max(1, round(0.6 * config.epochs))
-    per_epoch = math.ceil(seen * config.train_fraction / config.batch_size)
-    trained = math.ceil(min(training.train_images or images, images) / training.batch_size)
+    per_epoch = n_batches(int(seen * config.train_fraction), config.batch_size)
+    trained = n_batches(min(training.train_images or images, images), training.batch_size)
     rows = [
         ("searches: Table 3, random masks, shifted channels", 6 * plan.searches, config.epochs, per_epoch),
         ("searches: other K (figure 3)", others * plan.searches, config.epochs, per_epoch),
-        ("searches: without warm-up", 3 * plan.searches, early, per_epoch),
+        ("searches: without warm-up", 3 * plan.searches, early_epochs(config), per_epoch),
         ("trainings: a network per search, and random cells", (7 + others) * plan.searches, training.epochs, trained),
         ("trainings: the cells of Table 4", 3 * plan.retrainings, training.epochs, trained),
     ]

@@ -77,7 +77,7 @@ def pool_times_even(grid: HyperCuboid, weights: Mapping[str, np.ndarray]) -> flo
 
 def pools_by_case(grid: HyperCuboid, searched: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
     """`pool_times_even` by case, of results (nasnb.runs.Result) of the search "scalar" and of the controlled ones."""
-    names = {AS_IS: "scalar", **dict(zip(CONTROLS, CONTROLS, strict=True))}
+    names = {AS_IS: "scalar"} | {case: case for case in CONTROLS}
     return {case: [pool_times_even(grid, run.weights) for run in searched[name]] for case, name in names.items()}
 
 

@@ -87,9 +87,3 @@ PRICED = {
     "price_darts": ("Table 4", "DARTS (rerun by StacNAS)"),
     "price_imagenet": ("Table 2", "StacNAS, ImageNet cell (base)"),
 }
-
-
-def gpu_days(table: str, row: str) -> float:
-    """As printed."""
-    rows = published(paper="StacNAS", table=table, metric="gpu_days")
-    return float(rows[rows["row"] == row].value.iloc[0])
