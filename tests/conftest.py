@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -27,6 +28,14 @@ def tiny_data(n: int = 96, size: int = 8, channels: int = 3, classes: int = 4, s
     split = Split(images, labels)
     stats = (0.5,) * channels, (0.25,) * channels
     return Data("tiny", split, Split(images[: n // 2], labels[: n // 2]), tuple("abcdefgh"[:classes]), *stats, "none")
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    """Matplotlib warns after 20, in whichever test comes next."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture

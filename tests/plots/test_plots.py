@@ -39,7 +39,6 @@ def book_style():
     with matplotlib.rc_context():
         plots.use_style()
         yield
-    plt.close("all")
 
 
 def rng():
