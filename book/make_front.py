@@ -16,8 +16,8 @@ import yaml
 
 from nasnb.plots.forest import plot_forest
 from nasnb.plots.style import svg, use_style
-from nasnb.report.answers import DECIDED, Answer
-from nasnb.report.highlights import forest_rows, highlights, in_one_line
+from nasnb.report.answers import Answer
+from nasnb.report.highlights import forest_rows, highlights, in_one_line, split
 from nasnb.report.overview import all_answers
 from nasnb.runs.files import write_whole
 
@@ -43,18 +43,16 @@ def version() -> str:
 
 def findings_block(answers: list[Answer]) -> str:
     """Picture and lines, each with a link to the notebook that measures it."""
-    best, decided = highlights(answers), sum(each.verdict in DECIDED for each in answers)
+    best = highlights(answers)
     alt = (
         f"Forest plot of {len(best)} findings: each effect with its 95 percent interval, in units of the smallest "
         "effect that would matter; right of zero is as the paper claims."
     )
     lines = [f"- [{each.claim.paper}](notebooks/{each.claim.chapter}.ipynb): {in_one_line(each)}" for each in best]
     return (
-        f"![{alt}]({PICTURE})\n\n"
-        + "\n".join(lines)
-        + f"\n\n{decided} of {len(answers)} claims are decided so far; the "
-        "book says of every other one how many seeds would decide it, or which run it waits for. An effect is positive "
-        "as claimed, [ , ] is its 95 % interval.\n"
+        f"**{split(answers)}.** The book says of every other one how many seeds would decide it, or which run it waits "
+        "for. The most telling, what speaks against a paper first; an effect is positive as claimed, [ , ] is its 95 % "
+        "interval:\n\n" + "\n".join(lines) + f"\n\n![{alt}]({PICTURE})\n"
     )
 
 

@@ -15,8 +15,8 @@ from docutils.parsers.rst import Directive
 
 from nasnb.plots.forest import plot_forest
 from nasnb.plots.style import figure_html, use_style
-from nasnb.report.answers import DECIDED, Answer
-from nasnb.report.highlights import forest_rows, highlights, in_one_line
+from nasnb.report.answers import Answer
+from nasnb.report.highlights import forest_rows, highlights, in_one_line, split
 from nasnb.report.overview import all_answers
 from nasnb.runs.kept import kept
 
@@ -46,7 +46,7 @@ def line(answer: Answer) -> str:
 
 
 def findings() -> str:
-    """The ten lines, how many claims there are beside them, and the forest plot of the ten, folded."""
+    """How many claims hold, the ten lines, and the forest plot of the ten, folded."""
     answers = all_answers(figures_dir=FIGURES)
     best = highlights(answers)
     use_style()
@@ -57,11 +57,11 @@ def findings() -> str:
         "Right of 0: as claimed. The band is what would be too small to matter; a dash is a seed.",
         narrow=plot_forest(forest_rows(best), narrow=True),
     )
-    decided = sum(each.verdict in DECIDED for each in answers)
     return (
+        f"<p><strong>{split(answers)}.</strong> The rest is open, with the number of seeds that would decide, or waits "
+        'for its runs: <a href="claims.html">all claims</a>. The most telling, what speaks against a paper first:</p>'
         f'<ol class="ten-findings">{"".join(map(line, best))}</ol><details><summary>The same as a picture</summary>'
-        f"{drawn}</details><p>{decided} of {len(answers)} claims are decided; the rest is open, with the number of "
-        'seeds that would decide, or waits for its runs: <a href="claims.html">all claims</a>.</p>'
+        f"{drawn}</details>"
     )
 
 

@@ -1,18 +1,24 @@
 """The page on what was run, drawn up while the book is rendered, from the records beside the kept results.
 
-`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{not-run}` what nobody has,
-`{sweeps}` the sweep files.
+`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{settled}` what they say of claims,
+`{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
 """
 
 import html
 import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
+from provenance import git
+
 from nasnb.plots.style import figure_html
+from nasnb.report.answers import DECIDED, Answer
+from nasnb.report.evidence import KIND_WORDS, Evidence
+from nasnb.report.overview import all_answers
 from nasnb.runs.files import read_json
 from nasnb.runs.kept import kept
 from nasnb.workflow.arms import arms
@@ -21,6 +27,7 @@ from nasnb.workflow.sweep_file import read_sweep
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
 SWEEPS = ROOT / "notebooks" / "sweeps"
+PRICES = FIGURES / "bench" / "sweeps.csv"
 
 
 def figure(name: str) -> str:
@@ -32,9 +39,11 @@ def figure(name: str) -> str:
     return figure_html(result.svg, record["alt"], f"{record['scale']} {result}", result.table, record=record)
 
 
-def boxed(table: pd.DataFrame) -> str:
+def boxed(table: pd.DataFrame, *, escape: bool = True) -> str:
     """A table that scrolls in its box, and on a phone is a card per row."""
-    return f'<div class="pst-scrollable-table-container">{table.to_html(index=False, classes="table", border=0)}</div>'
+    with pd.option_context("display.max_colwidth", None):
+        shown = table.to_html(index=False, classes="table", border=0, escape=escape)
+    return f'<div class="pst-scrollable-table-container">{shown}</div>'
 
 
 def runs() -> str:
@@ -42,19 +51,50 @@ def runs() -> str:
     lines = []
     for path in sorted(FIGURES.glob("*/*.json")):
         record = read_json(path)
-        seeds = record["seed"] if isinstance(record["seed"], list) else [record["seed"]]
+        seeds = [record["seed"]] if not isinstance(record["seed"], list) else record["seed"]
+        hours = "not told" if record["seconds"] is None else f"{record['seconds'] / 3600:.2f} h"
+        commits = ", ".join(each[:10] for each in re.split(", *", record["commit"] or "not told"))
         lines.append(
             {
                 "result": f"{path.parent.name}/{path.stem}",
-                "data": record["data"],
-                "seeds": len(seeds),
-                "device": record["device"],
-                "hours": "not told" if record["seconds"] is None else f"{record['seconds'] / 3600:.2f}",
-                "commit": ", ".join(each[:10] for each in re.split(", *", record["commit"] or "not told")),
+                "data and scale": " · ".join(filter(None, [record["data"], record.get("scale")])),
+                "seeds of its record": "none" if seeds == [None] else ", ".join(map(str, seeds)),
+                "took, on": f"{hours}, {record['device']}",
+                "commit, kept": f"{commits}, {git('log', '-1', '--format=%cs', '--', str(path)).strip()}".rstrip(", "),
                 "made by": maker(path.parent.name, path.stem),
             }
         )
     return boxed(pd.DataFrame(lines))
+
+
+def settled() -> str:
+    """A line per chapter and kind of kept evidence: claims, how many are decided by it, n, commit and date."""
+    groups: dict[tuple[str, str], list[tuple[Answer, Evidence]]] = {}
+    for answer in all_answers(figures_dir=FIGURES):
+        for each in filter(None, (answer.best, *answer.others)):
+            if each.date:
+                groups.setdefault((answer.claim.chapter, each.kind), []).append((answer, each))
+    return boxed(pd.DataFrame([_settled(*key, found) for key, found in groups.items()]), escape=False)
+
+
+def _settled(chapter: str, kind: str, found: list[tuple[Answer, Evidence]]) -> dict[str, str]:
+    verdicts = Counter(each.finding.verdict for _, each in found)
+    decided = [(answer, each) for answer, each in found if each.finding.verdict in DECIDED]
+    n = sorted({each.finding.n for _, each in found if each.finding.design != "exact"})
+    commits = sorted({commit.strip() for _, each in found for commit in each.commit.split(",")})
+    return {
+        "chapter": f'<a href="chapters/{chapter}.html">{chapter}</a>',
+        "evidence": html.escape(KIND_WORDS[kind]),
+        "claims": str(len(found)),
+        "which are": ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common()),
+        "n": f"{n[0]} to {n[-1]}" if len(n) > 1 else "".join(map(str, n)),
+        "decided": "; ".join(_link(answer) for answer, _ in decided) or "none",
+        "commits, latest": f"{', '.join(commits)}, {max(each.date for _, each in found)}",
+    }
+
+
+def _link(answer: Answer) -> str:
+    return f'<a href="claims.html#{answer.claim.anchor}">{html.escape(answer.claim.id.partition("/")[2])}</a>'
 
 
 def maker(folder: str, name: str) -> str:
@@ -81,17 +121,51 @@ def not_run() -> str:
 
 
 def sweeps() -> str:
-    """A line per sweep file: what it is for, how many rows at which scale, the command that runs them."""
+    """A line per sweep file: the command that runs it, at which scale, what for, its rows and its price."""
     lines = []
     for path in sorted(SWEEPS.glob("*.yaml")):
         sweep = read_sweep(path, notebooks=SWEEPS.parent)
-        about = " ".join(line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#"))
-        presets = sorted({row.values.get("preset", "laptop") for row in sweep.rows})
+        comment = " ".join(line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#"))
+        about, _, estimate = comment.partition(" Estimated at ")
+        presets = ", ".join(sorted({row.values.get("preset", "laptop") for row in sweep.rows}))
         lines.append(
-            {"command": f"nasnb sweep {path.stem}", "rows": len(sweep.rows), "scale": ", ".join(presets), "what": about}
+            {
+                "command": f"nasnb sweep {path.stem}",
+                "scale": presets,
+                "what": about,
+                "rows": len(sweep.rows),
+                "price": priced(path.stem) or estimate.rstrip(".") or aim(presets, len(sweep.rows)),
+            }
         )
-    with pd.option_context("display.max_colwidth", None):
-        return boxed(pd.DataFrame(lines))
+    return all_priced() + boxed(pd.DataFrame(lines))
+
+
+def priced(sweep: str) -> str:
+    """What a sweep at the papers' scale would take, of benchmarks.sweeps; empty for others."""
+    table = pd.read_csv(PRICES).set_index("sweep")
+    if sweep not in table.index:
+        return ""
+    row = table.loc[sweep]
+    parts = [
+        f"{row[kind]:.0f} {kind if row[kind] > 1 else kind[:-1]} {row[f'{kind} (GPU hours)']:,.0f}"
+        for kind in ("searches", "trainings")
+        if row[kind]
+    ]
+    return f"{row['GPU hours']:,.0f} GPU-hours ({', '.join(parts)})"
+
+
+def aim(preset: str, rows: int) -> str:
+    """What is aimed at where nothing was counted: whole chapters on one card, and the smallest scale."""
+    return f"aim: at most {rows} GPU-hours, one a row" if preset == "gpu" else "seconds a row"
+
+
+def all_priced() -> str:
+    """The sum over the sweeps at the papers' scale."""
+    hours = pd.read_csv(PRICES)["GPU hours"]
+    return (
+        f"<p>The {len(hours)} sweeps at <code>paper</code> come to {hours.sum():,.0f} GPU-hours, the cheapest to "
+        f"{hours.min():,.0f}; what two sweeps share is counted in both.</p>"
+    )
 
 
 class Drawn(Directive):
@@ -102,12 +176,18 @@ class Drawn(Directive):
     make = None
 
     def run(self) -> list[nodes.Node]:
-        for path in sorted(FIGURES.rglob("*.json")):
+        for path in (*sorted(FIGURES.rglob("*.json")), *sorted(FIGURES.glob("*/claims.csv")), PRICES):
             self.state.document.settings.env.note_dependency(str(path))
         return [nodes.raw("", type(self).make(*self.arguments), format="html")]
 
 
 def setup(app):
-    for name, make in (("kept-figure", figure), ("kept-runs", runs), ("not-run", not_run), ("sweeps", sweeps)):
+    for name, make in (
+        ("kept-figure", figure),
+        ("kept-runs", runs),
+        ("settled", settled),
+        ("not-run", not_run),
+        ("sweeps", sweeps),
+    ):
         app.add_directive(name, type("Drawn", (Drawn,), {"make": staticmethod(make)}))
     return {"parallel_read_safe": True}

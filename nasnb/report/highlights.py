@@ -8,25 +8,25 @@ from itertools import chain, zip_longest
 
 from nasnb.plots.forest import ForestRow
 from nasnb.report.answers import DECIDED, Answer
-from nasnb.report.claims import FALSE, NO_EFFECT, OPPOSITE, TRUE
+from nasnb.report.claims import FALSE, NO_EFFECT, OPPOSITE, SUPPORTED, TRUE
 from nasnb.report.evidence import KIND_WORDS, KINDS
 from nasnb.report.findings import forest_row
 from nasnb.report.overview import effect_words
+from nasnb.report.retest import TEST_IMAGES
 
 
 def highlights(answers: Sequence[Answer], n: int = 10) -> list[Answer]:
-    """At most `n` decided claims: of each chapter its strongest, then each one's second, and so on.
+    """At most `n` decided claims, the most telling first: of each chapter its strongest, then each one's second, ...
 
-    Within a chapter what an interval decides comes before what only had to be counted; of either what speaks against
-    the paper, then primary claims, the stronger kind of evidence, and the effect that is larger against its margin. A
-    chapter with many claims cannot crowd out the rest.
+    What an interval decides comes before what only had to be counted; of either what speaks against the paper, then
+    primary claims, the stronger kind of evidence, and the effect that is larger against its margin. A chapter with many
+    claims cannot crowd out the rest.
     """
     decided = [each for each in answers if each.verdict in DECIDED]
     chapters = dict.fromkeys(each.claim.chapter for each in decided)
     ranked = [sorted((e for e in decided if e.claim.chapter == chapter), key=_rank) for chapter in chapters]
     turns = (sorted(filter(None, turn), key=_rank) for turn in zip_longest(*ranked))
-    chosen = list(chain.from_iterable(turns))[:n]
-    return sorted(chosen, key=lambda each: list(chapters).index(each.claim.chapter))
+    return sorted(list(chain.from_iterable(turns))[:n], key=_rank)
 
 
 def _rank(answer: Answer) -> tuple:
@@ -38,11 +38,25 @@ def _rank(answer: Answer) -> tuple:
 
 
 def in_one_line(answer: Answer) -> str:
-    """`The sentence: +1.2 points [0.3, 2.1], n = 8 (supported; the published numbers, tested again)`."""
-    effect = effect_words(answer)
+    """`The sentence: +1.2 points [0.3, 2.1], n = 8 (supported; the published numbers, tested again)`.
+
+    A number without an interval says what it is a number of.
+    """
+    effect, finding = effect_words(answer), answer.best.finding
     effect = "" if effect in ("", "exact") else f": {effect}"
-    n = f", n = {answer.best.finding.n:,}" if answer.best.finding.design != "exact" else ""
-    return f"{answer.sentence}{effect}{n} ({answer.verdict}; {KIND_WORDS[answer.best.kind]})"
+    if finding.design == "exact":
+        effect += f" ({answer.claim.effect})" if effect else ""
+    else:
+        effect += f", n = {finding.n:,}" + " test images" * (finding.n in TEST_IMAGES.values())
+    return f"{answer.sentence}{effect} ({answer.verdict}; {KIND_WORDS[answer.best.kind]})"
+
+
+def split(answers: Sequence[Answer]) -> str:
+    """`Of 174 claims 45 are decided: 27 hold where they were measured, 18 do not`."""
+    verdicts = [each.verdict for each in answers if each.verdict in DECIDED]
+    hold = sum(verdict in (SUPPORTED, TRUE) for verdict in verdicts)
+    words = f"{hold} hold where they were measured, {len(verdicts) - hold} do not"
+    return f"Of {len(answers)} claims {len(verdicts)} are decided: {words}"
 
 
 def forest_rows(answers: Sequence[Answer]) -> list[ForestRow]:

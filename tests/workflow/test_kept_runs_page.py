@@ -1,9 +1,13 @@
 """The page on what was run: every kept result is on it, and what is missing says so."""
 
+import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from benchmarks.sweeps import at_paper_scale
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,4 +37,20 @@ def test_every_sweep_is_listed_with_its_command(page):
     found = page.sweeps()
     for path in ROOT.glob("notebooks/sweeps/*.yaml"):
         assert f"nasnb sweep {path.stem}<" in found
-    assert "Estimated at 4 hours on two cores." in found
+    assert ">4 hours on two cores<" in found and "Estimated" not in found
+
+
+def test_every_sweep_at_the_papers_scale_has_its_price(page):
+    prices = pd.read_csv(ROOT / "figures/bench/sweeps.csv").set_index("sweep")
+    assert list(prices.index) == [sweep.name for sweep in at_paper_scale()]
+    for name, row in prices.iterrows():
+        assert page.priced(name).startswith(f"{row['GPU hours']:,.0f} GPU-hours (")
+    assert page.priced("pc-darts-spread").endswith("(15 trainings 540)") and page.priced("smoke") == ""
+
+
+def test_what_was_settled_counts_every_piece_of_kept_evidence_once(page):
+    found = page.settled()
+    kept = pd.concat(pd.read_csv(path) for path in ROOT.glob("figures/*/claims.csv"))
+    told = [int(n) for n in re.findall(r"<td>(\d+)</td>\s*<td>\d+ [a-z]", found)]
+    assert sum(told) == len(kept[["claim", "evidence"]].drop_duplicates())
+    assert 'href="claims.html#stacnas.similar-alphas-trade-off"' in found
