@@ -17,7 +17,7 @@ import yaml
 from nasnb.plots.forest import plot_forest
 from nasnb.plots.style import svg, use_style
 from nasnb.report.answers import Answer
-from nasnb.report.highlights import forest_rows, highlights, in_one_line, split
+from nasnb.report.highlights import forest_rows, highlights, how_many_hold, in_one_line
 from nasnb.report.overview import all_answers
 from nasnb.runs.files import write_whole
 
@@ -50,9 +50,9 @@ def findings_block(answers: list[Answer]) -> str:
     )
     lines = [f"- [{each.claim.paper}](notebooks/{each.claim.chapter}.ipynb): {in_one_line(each)}" for each in best]
     return (
-        f"**{split(answers)}.** The book says of every other one how many seeds would decide it, or which run it waits "
-        "for. The most telling, what speaks against a paper first; an effect is positive as claimed, [ , ] is its 95 % "
-        "interval:\n\n" + "\n".join(lines) + f"\n\n![{alt}]({PICTURE})\n"
+        f"**{how_many_hold(answers)}.** The book says of every other one how many seeds would decide it, or which "
+        "run it waits for. The most telling, what speaks against a paper first; an effect is positive as claimed, "
+        "[ , ] is its 95 % interval:\n\n" + "\n".join(lines) + f"\n\n![{alt}]({PICTURE})\n"
     )
 
 

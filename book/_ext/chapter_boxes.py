@@ -16,6 +16,7 @@ from sphinx.transforms import SphinxTransform
 
 from nasnb.report.answers import DECIDED, known
 from nasnb.report.claims import OPEN
+from nasnb.runs.progress import duration
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
@@ -68,12 +69,7 @@ def prices(chapter: str) -> list[tuple[str, str]]:
 
 
 def priced(line) -> str:
-    return f"{minutes(line.processor_seconds)} of {line.device}, measured ({line.date}, commit {line.commit})"
-
-
-def minutes(seconds: float) -> str:
-    """`45 s` or `3.2 min`."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    return f"{duration(line.processor_seconds)} of {line.device}, measured ({line.date}, commit {line.commit})"
 
 
 # --- run this page ----------------------------------------------------------------------------------------------------
@@ -104,7 +100,9 @@ def run_box(chapter: str) -> str:
         f"<tr><th scope='row'><code>{p}</code></th><td>{html.escape(t)}</td></tr>" for p, t in prices(chapter)
     )
     copy = executed(chapter)
-    made = f"This page: <code>{copy['preset']}</code>, {minutes(copy['seconds'])}, {copy['when']} UTC. " if copy else ""
+    made = (
+        f"This page: <code>{copy['preset']}</code>, {duration(copy['seconds'])}, {copy['when']} UTC. " if copy else ""
+    )
     return (
         '<details class="run-box"><summary>Run this page</summary>'
         f'<p>{made}The notebook needs the package: <a href="../how-to-run.html#set-up">set up</a> once. '

@@ -14,6 +14,7 @@ from nasnb.published import published
 from nasnb.report.answers import known
 from nasnb.report.claims import OPEN
 from nasnb.report.overview import all_answers
+from nasnb.runs.progress import duration
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
@@ -97,15 +98,11 @@ def memory_of_k() -> str:
     return f"a quarter of the channels needs {grown('K of PC-DARTS', 1, 4, 'megabytes'):.2f} of the memory"
 
 
-def minutes(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.1f} minutes"
-
-
 def price(chapter: str, preset: str) -> str:
     """What a chapter took at a preset."""
     table = read("bench/chapters.csv")
     found = table[(table.chapter == chapter) & (table.preset == preset)]
-    return UNKNOWN if found.empty else f"{minutes(found.processor_seconds.iloc[0])} of {found.device.iloc[0]}"
+    return UNKNOWN if found.empty else f"{duration(found.processor_seconds.iloc[0])} of {found.device.iloc[0]}"
 
 
 def prices(preset: str) -> str:
@@ -114,7 +111,7 @@ def prices(preset: str) -> str:
     found = table[table.preset == preset].processor_seconds
     if found.empty:
         return UNKNOWN
-    return f"{minutes(found.min())} to {minutes(found.max())} of one core ({len(found)} chapters)"
+    return f"{duration(found.min())} to {duration(found.max())} of one core ({len(found)} chapters)"
 
 
 def kills() -> str:

@@ -16,7 +16,7 @@ from docutils.parsers.rst import Directive
 from nasnb.plots.forest import plot_forest
 from nasnb.plots.style import figure_html, use_style
 from nasnb.report.answers import Answer
-from nasnb.report.highlights import forest_rows, highlights, in_one_line, split
+from nasnb.report.highlights import forest_rows, highlights, how_many_hold, in_one_line
 from nasnb.report.overview import all_answers
 from nasnb.runs.kept import kept
 
@@ -58,8 +58,9 @@ def findings() -> str:
         narrow=plot_forest(forest_rows(best), narrow=True),
     )
     return (
-        f"<p><strong>{split(answers)}.</strong> The rest is open, with the number of seeds that would decide, or waits "
-        'for its runs: <a href="claims.html">all claims</a>. The most telling, what speaks against a paper first:</p>'
+        f"<p><strong>{how_many_hold(answers)}.</strong> The rest is open, with the number of seeds that would "
+        'decide, or waits for its runs: <a href="claims.html">all claims</a>. The most telling, what speaks against a '
+        "paper first:</p>"
         f'<ol class="ten-findings">{"".join(map(line, best))}</ol><details><summary>The same as a picture</summary>'
         f"{drawn}</details>"
     )

@@ -1,7 +1,7 @@
 """The page on what was run, drawn up while the book is rendered, from the records beside the kept results.
 
-`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{settled}` what they say of claims,
-`{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
+`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{settled}` what they say of
+claims, `{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
 """
 
 import html
@@ -12,7 +12,6 @@ from pathlib import Path
 import pandas as pd
 from docutils import nodes
 from docutils.parsers.rst import Directive
-
 from provenance import git
 
 from nasnb.plots.style import figure_html

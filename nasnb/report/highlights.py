@@ -51,7 +51,7 @@ def in_one_line(answer: Answer) -> str:
     return f"{answer.sentence}{effect} ({answer.verdict}; {KIND_WORDS[answer.best.kind]})"
 
 
-def split(answers: Sequence[Answer]) -> str:
+def how_many_hold(answers: Sequence[Answer]) -> str:
     """`Of 174 claims 45 are decided: 27 hold where they were measured, 18 do not`."""
     verdicts = [each.verdict for each in answers if each.verdict in DECIDED]
     hold = sum(verdict in (SUPPORTED, TRUE) for verdict in verdicts)

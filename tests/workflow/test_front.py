@@ -14,7 +14,7 @@ from nasnb.published.claims import claims
 from nasnb.report.answers import Answer
 from nasnb.report.claims import judge
 from nasnb.report.evidence import evidence
-from nasnb.report.highlights import highlights, in_one_line, split
+from nasnb.report.highlights import highlights, how_many_hold, in_one_line
 from nasnb.report.overview import all_answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def test_an_exact_number_says_what_it_is_and_test_images_are_no_seeds():
 
 
 def test_how_many_claims_hold_is_said_in_one_sentence(answers):
-    assert split(answers) == "Of 8 claims 7 are decided: 6 hold where they were measured, 1 do not"
+    assert how_many_hold(answers) == "Of 8 claims 7 are decided: 6 hold where they were measured, 1 do not"
 
 
 def test_readme_has_the_blocks_and_no_other_words_are_touched():
@@ -104,7 +104,7 @@ def test_facts_are_sentences_with_a_number_and_say_what_is_not_measured(tmp_path
         "chapter,preset,processor_seconds,device\n01-darts,smoke,45,one core\n"
     )
     monkeypatch.setattr(facts, "FIGURES", tmp_path)
-    assert facts.price("01-darts", "smoke") == "45 seconds of one core"
+    assert facts.price("01-darts", "smoke") == "45 s of one core"
     assert facts.price("01-darts", "paper") == facts.prices("laptop") == facts.UNKNOWN
 
 
