@@ -10,7 +10,9 @@ from pathlib import Path
 import pandas as pd
 from docutils import nodes
 
+from nasnb.methods import METHODS
 from nasnb.published import published
+from nasnb.published.claims import claims
 from nasnb.report.answers import known
 from nasnb.report.claims import OPEN
 from nasnb.report.overview import all_answers
@@ -46,10 +48,14 @@ def supernets() -> str:
 
 
 def supernet_201() -> str:
-    """What a supernet ends at while the cells of its space reach far more."""
+    """When a supernet passes 30 %, and what it ends at."""
     table = read("nas-bench-201/collapse.csv")
+    passed = table[table.valid_accuracy >= 30].groupby("seed").epoch.min()
     ends = table.sort_values("epoch").groupby("seed").valid_accuracy.last()
-    return f"that of DARTS on NAS-Bench-201 at {span(ends.min(), ends.max(), ' %')} of CIFAR-10 (n = {len(ends)} seeds)"
+    return (
+        f"that of DARTS on NAS-Bench-201 is past 30 % of CIFAR-10 after {span(passed.min(), passed.max())} of "
+        f"{table.epoch.max()} epochs and ends at {span(ends.min(), ends.max(), ' %')} (n = {len(ends)} seeds)"
+    )
 
 
 def alpha_share() -> str:
@@ -114,6 +120,15 @@ def prices(preset: str) -> str:
     return f"{duration(found.min())} to {duration(found.max())} of one core ({len(found)} chapters)"
 
 
+def sweeps() -> str:
+    """What the sweeps at the papers' scale come to, by benchmarks.sweeps."""
+    hours = read("bench/sweeps.csv").set_index("sweep")["GPU hours"]
+    return (
+        f"{len(hours)} sweeps come to {hours.sum():,.0f} hours of a GTX 1080 Ti, from {hours.min():,.0f} "
+        f"({hours.idxmin()}) to {hours.max():,.0f} ({hours.idxmax()}); what two of them share is counted in both"
+    )
+
+
 def kills() -> str:
     row = read("faults/kills.csv").set_index("method").loc["all"]
     return f"after {row.kills} kills at random moments {row.bits} bits differed at {row.ends} ends"
@@ -137,6 +152,19 @@ def faster(rival: str) -> str:
         f"{row.most:.1f}] (n = {row.n} rounds, batch {row.batch}, {row.channels} channels, {row.cells} cells, "
         f"{row.pixels} pixels)"
     )
+
+
+def methods() -> str:
+    return f"{len(METHODS)} methods of this book are made of the same parts"
+
+
+def logs() -> str:
+    """Complete searches by others that chapter 08 shows."""
+    return f"{read('08-full-scale/alpha_epochs.csv.gz').run.nunique()} complete searches whose alpha is known"
+
+
+def commands() -> str:
+    return f"each of the {len(claims())} claims has one"
 
 
 # --- papers -----------------------------------------------------------------------------------------------------------
@@ -178,9 +206,13 @@ FACTS = {
     "memory-k": memory_of_k,
     "price": price,
     "prices": prices,
+    "sweeps": sweeps,
     "kills": kills,
     "plan": plan,
     "faster": faster,
+    "methods": methods,
+    "logs": logs,
+    "commands": commands,
     "orders": orders,
     "contradictions": contradictions,
     "deviations": deviations,

@@ -4,6 +4,7 @@
 claims, `{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
 """
 
+import base64
 import html
 import re
 from collections import Counter
@@ -46,28 +47,30 @@ def boxed(table: pd.DataFrame, *, escape: bool = True) -> str:
 
 
 def runs() -> str:
-    """A line per kept result."""
+    """A line per kept result; its name downloads the record."""
     lines = []
     for path in sorted(FIGURES.glob("*/*.json")):
         record = read_json(path)
         seeds = [record["seed"]] if not isinstance(record["seed"], list) else record["seed"]
         hours = "not told" if record["seconds"] is None else f"{record['seconds'] / 3600:.2f} h"
         commits = ", ".join(each[:10] for each in re.split(", *", record["commit"] or "not told"))
+        name, encoded = f"{path.parent.name}/{path.stem}", base64.b64encode(path.read_bytes()).decode()
+        file = f'download="{path.stem}.json" href="data:application/json;base64,{encoded}"'
         lines.append(
             {
-                "result": f"{path.parent.name}/{path.stem}",
-                "data and scale": " · ".join(filter(None, [record["data"], record.get("scale")])),
+                "result": f'<a id="kept-{path.parent.name}-{path.stem}" {file}>{name}</a>',
+                "data and scale": html.escape(" · ".join(filter(None, [record["data"], record.get("scale")]))),
                 "seeds of its record": "none" if seeds == [None] else ", ".join(map(str, seeds)),
-                "took, on": f"{hours}, {record['device']}",
+                "took, on": html.escape(f"{hours}, {record['device']}"),
                 "commit, kept": f"{commits}, {git('log', '-1', '--format=%cs', '--', str(path)).strip()}".rstrip(", "),
-                "made by": maker(path.parent.name, path.stem),
+                "made by": f"<code>{html.escape(maker(path.parent.name, path.stem))}</code>",
             }
         )
-    return boxed(pd.DataFrame(lines))
+    return boxed(pd.DataFrame(lines), escape=False)
 
 
 def settled() -> str:
-    """A line per chapter and kind of kept evidence: claims, how many are decided by it, n, commit and date."""
+    """A line per chapter and kind of kept evidence: claims, their verdicts, n and date."""
     groups: dict[tuple[str, str], list[tuple[Answer, Evidence]]] = {}
     for answer in all_answers(figures_dir=FIGURES):
         for each in filter(None, (answer.best, *answer.others)):
@@ -80,7 +83,6 @@ def _settled(chapter: str, kind: str, found: list[tuple[Answer, Evidence]]) -> d
     verdicts = Counter(each.finding.verdict for _, each in found)
     decided = [(answer, each) for answer, each in found if each.finding.verdict in DECIDED]
     n = sorted({each.finding.n for _, each in found if each.finding.design != "exact"})
-    commits = sorted({commit.strip() for _, each in found for commit in each.commit.split(",")})
     return {
         "chapter": f'<a href="chapters/{chapter}.html">{chapter}</a>',
         "evidence": html.escape(KIND_WORDS[kind]),
@@ -88,7 +90,7 @@ def _settled(chapter: str, kind: str, found: list[tuple[Answer, Evidence]]) -> d
         "which are": ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common()),
         "n": f"{n[0]} to {n[-1]}" if len(n) > 1 else "".join(map(str, n)),
         "decided": "; ".join(_link(answer) for answer, _ in decided) or "none",
-        "commits, latest": f"{', '.join(commits)}, {max(each.date for _, each in found)}",
+        "latest": max(each.date for _, each in found),
     }
 
 
@@ -136,7 +138,7 @@ def sweeps() -> str:
                 "price": priced(path.stem) or estimate.rstrip(".") or aim(presets, len(sweep.rows)),
             }
         )
-    return all_priced() + boxed(pd.DataFrame(lines))
+    return boxed(pd.DataFrame(lines))
 
 
 def priced(sweep: str) -> str:
@@ -156,15 +158,6 @@ def priced(sweep: str) -> str:
 def aim(preset: str, rows: int) -> str:
     """What is aimed at where nothing was counted: whole chapters on one card, and the smallest scale."""
     return f"aim: at most {rows} GPU-hours, one a row" if preset == "gpu" else "seconds a row"
-
-
-def all_priced() -> str:
-    """The sum over the sweeps at the papers' scale."""
-    hours = pd.read_csv(PRICES)["GPU hours"]
-    return (
-        f"<p>The {len(hours)} sweeps at <code>paper</code> come to {hours.sum():,.0f} GPU-hours, the cheapest to "
-        f"{hours.min():,.0f}; what two sweeps share is counted in both.</p>"
-    )
 
 
 class Drawn(Directive):

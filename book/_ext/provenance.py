@@ -73,17 +73,21 @@ def status() -> str:
 
 
 def kept_with_age(chapter: str) -> str:
-    """Names of the chapter's kept results with the days since git has them, each a link to its record below."""
+    """Names of the chapter's kept results with the days since git has them, each a link to its record."""
     found = [path for path in sorted((FIGURES / chapter).glob("*")) if path.suffix in (".json", ".csv", ".gz")]
     found = [path for path in found if path.suffix == ".json" or not path.with_suffix(".json").exists()]
     when = {path.name: git("log", "-1", "--format=%ct", "--", str(path)).strip() for path in found}
     days = {name: (datetime.now(UTC).timestamp() - int(at)) / 86400 for name, at in when.items() if at}
-    named = [
-        f"{name.partition('.')[0]} ({days[name]:.0f})" if name in days else name.partition(".")[0] for name in when
-    ]
+    named = [_linked(chapter, name) + (f" ({days[name]:.0f})" if name in days else "") for name in when]
     if len(named) > 6:
-        named = [*named[:5], f"and {len(named) - 5} tables more"]
-    return html.escape(", ".join(named) or "none")
+        named = [*named[:5], f"and {len(named) - 5} more"]
+    return ", ".join(named) or "none"
+
+
+def _linked(chapter: str, name: str) -> str:
+    stem, _, kind = name.partition(".")
+    link = f'<a href="evidence.html#kept-{chapter}-{stem}">{stem}</a>'
+    return link if kind == "json" else html.escape(stem)
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------

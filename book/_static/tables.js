@@ -61,6 +61,6 @@ document.addEventListener("DOMContentLoaded", () => {
       button.addEventListener("click", () => sortBy(table, head, column));
       head.replaceChildren(button);
     });
-    filterable(box, table, menus);
+    if (menus.length || table.tBodies[0].rows.length > 12) filterable(box, table, menus);
   }
 });

@@ -42,13 +42,13 @@ def in_one_line(answer: Answer) -> str:
 
     A number without an interval says what it is a number of.
     """
-    effect, finding = effect_words(answer), answer.best.finding
+    finding, effect, kind = answer.best.finding, effect_words(answer), KIND_WORDS[answer.best.kind]
     effect = "" if effect in ("", "exact") else f": {effect}"
-    if finding.design == "exact":
-        effect += f" ({answer.claim.effect})" if effect else ""
-    else:
+    if finding.design != "exact":
         effect += f", n = {finding.n:,}" + " test images" * (finding.n in TEST_IMAGES.values())
-    return f"{answer.sentence}{effect} ({answer.verdict}; {KIND_WORDS[answer.best.kind]})"
+    elif effect:
+        kind += f": {answer.claim.effect}"
+    return f"{answer.sentence}{effect} ({answer.verdict}; {kind})"
 
 
 def how_many_hold(answers: Sequence[Answer]) -> str:

@@ -6,8 +6,9 @@ paper does not say how many runs are behind a number, or how they spread, there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,7 +95,8 @@ def retested(paper: str) -> Table:
     return Table(pd.DataFrame(lines, columns=columns), style="retests")
 
 
-def published_findings(paper: str) -> dict[str, tuple[Finding, str]]:
+@cache
+def published_findings(paper: str) -> Mapping[str, tuple[Finding, str]]:
     """{claim: what the published numbers say of it in its own unit, and where they stand}.
 
     Where several rows of an ablation speak of one claim, their mean does. A paper without n or spread says nothing.

@@ -106,9 +106,10 @@ function interact() {
     const rows = [...box.querySelectorAll("tbody tr")], text = () => box.querySelector("tbody").textContent;
     const differ = (i) => new Set(rows.map((row) => row.cells[i].textContent)).size > 1;
     const buttons = [...box.querySelectorAll("thead button")];
-    const button = buttons.find((_, i) => i > 0 && differ(i)) ?? buttons[0], filter = box.previousElementSibling.querySelector("input");
+    const button = buttons.find((_, i) => i > 0 && differ(i)) ?? buttons[0], filter = box.previousElementSibling?.querySelector("input[type=search]");
     const [before, up, down] = [text(), (button.click(), text()), (button.click(), text())];
     if (rows.length > 2 && (up === down || up.length !== before.length)) wrong.push("sorting of a table");
+    if (!filter) continue;  // a short table
     filter.value = "no such words";
     filter.dispatchEvent(new Event("input"));
     if (rows.some((row) => !row.hidden)) wrong.push("filter of a table");

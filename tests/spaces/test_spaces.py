@@ -420,12 +420,24 @@ def test_space_with_an_operation_that_nobody_made():
         CellSpace("mine", {"normal": (("none",),) * 3, "reduce": (("none",),) * 3}, DARTS_OPS)
 
 
-def test_page_on_a_space_of_ones_own_runs(capsys):
-    page = (Path(__file__).parents[2] / "book" / "own-space.md").read_text(encoding="utf-8")
-    code = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    assert len(code) == 2
+PAGE = (Path(__file__).parents[2] / "book" / "own-space.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_page_on_a_method_of_ones_own_runs_and_names_files_that_exist(capsys):
     names = {}
-    for block in code:
+    for block in BLOCKS:
+        exec(block, names)
+    assert re.search(r"points \[.*\], n = 6\n$", capsys.readouterr().out)
+    files = re.findall(r"`(nasnb/[\w/]+\.py)`", PAGE)
+    assert len(files) > 5 and all((Path(__file__).parents[2] / file).exists() for file in files)
+
+
+def test_page_on_a_space_of_ones_own_runs(capsys):
+    assert len(BLOCKS) == 3
+    names = {}
+    for block in BLOCKS[:2]:
         exec(block, names)
     assert capsys.readouterr().out.startswith("1 Genotype(normal=[('")
     assert names["net"](torch.randn(2, 3, 28, 28)).shape == (2, 10)

@@ -57,7 +57,7 @@ def test_a_finding_in_one_line_has_its_interval_and_kind(answers):
 
 def test_an_exact_number_says_what_it_is_and_test_images_are_no_seeds():
     found = {each.claim.id: in_one_line(each) for each in all_answers(figures_dir=ROOT / "figures") if each.best}
-    assert "points (share of the kept edges in common, less" in found["pc-darts/similar-reduction-cells"]
+    assert "points (false; exact or enumerated: share of the kept" in found["pc-darts/similar-reduction-cells"]
     assert "], n = 10,000 test images (" in found["sharpdarts/max-w-beats-handmade"]
 
 
@@ -106,6 +106,13 @@ def test_facts_are_sentences_with_a_number_and_say_what_is_not_measured(tmp_path
     monkeypatch.setattr(facts, "FIGURES", tmp_path)
     assert facts.price("01-darts", "smoke") == "45 s of one core"
     assert facts.price("01-darts", "paper") == facts.prices("laptop") == facts.UNKNOWN
+
+
+def test_every_entry_of_the_bibliography_is_cited_somewhere():
+    entries = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "book/references.bib").read_text(encoding="utf-8"), re.M))
+    pages = [*ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    found = re.findall(r"\{cite:\w+\}`([^`]+)`", "".join(path.read_text(encoding="utf-8") for path in pages))
+    assert {key.strip() for keys in found for key in keys.split(",")} == entries
 
 
 def test_citation_and_codecheck_say_what_the_project_says():
