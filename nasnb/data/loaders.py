@@ -185,8 +185,8 @@ def _class_folders(data_dir: str | Path | None) -> Path:
 def _archive_place(name: str, folder: Path) -> Path:
     place = folder / ARCHIVES[name].path
     if not place.exists():
-        call = f"load({name!r}, data_dir={str(folder)!r}, download=True)"
-        raise FileNotFoundError(f"no {name} here: looked for {place.resolve()}. Get it with {call}")
+        call = f"nasnb.data.load({name!r}, data_dir={str(folder)!r}, download=True)"
+        raise FileNotFoundError(f"no {name} here: looked for {place.resolve()}. Get it, in Python, with {call}")
     return place
 
 
@@ -230,7 +230,8 @@ def _fashion_place(data_dir: str | Path | None) -> Path:
     looked = " and ".join(str(place.resolve()) for place in places)
     raise FileNotFoundError(
         f"no fashion-mnist here: looked for train-images-idx3-ubyte(.gz) in {looked}. "
-        f"Get it with load('fashion-mnist', data_dir={str(folder)!r}, download=True) or Debian's dataset-fashion-mnist"
+        f"Get it, in Python, with nasnb.data.load('fashion-mnist', data_dir={str(folder)!r}, download=True), or from "
+        "Debian's dataset-fashion-mnist"
     )
 
 

@@ -89,7 +89,7 @@ def claims(chapter: str | None = None, *, paper: str | None = None) -> list[Clai
 def claim(id: str) -> Claim:
     """Raises ValueError naming the nearest claim there is."""
     if id not in _claims():
-        raise ValueError(f"no claim {id!r}{nearest(id, _claims())}; published/claims.csv lists them all")
+        raise ValueError(f"no claim {id!r}{nearest(id, _claims())}; `nasnb claims` lists them all")
     return _claims()[id]
 
 

@@ -17,7 +17,10 @@ MISTAKE = 2  # exit code for what the user can mend in the command itself
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 a chapter failed, 2 a mistake in the command, 128 + n ended by signal n."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    for word in rest:
+        parser.error(f"unrecognized arguments: {word}" + f"; a parameter is given with -p {word}" * ("=" in word))
     from nasnb.workflow import execute  # here and below as late as can be: --help shall not wait for torch
 
     try:
@@ -43,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="execute one chapter", description="Execute one chapter with papermill.")
-    run.add_argument("chapter", help="a notebook, or its name in the folder of notebooks, e.g. 01-darts")
+    run.add_argument("chapter", nargs="?", default="", help="a notebook, or its name, e.g. 01-darts")
     run.add_argument("--output", type=Path, help="the executed copy (default: build/NAME-VALUES.ipynb)")
     run.add_argument("--dry-run", action="store_true", help="only tell data, searches, trainings and their price")
     run.set_defaults(command=_run)
@@ -79,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--tied", action="store_true", help="stop when standard input ends")
     row.set_defaults(command=_row)
     for command in (sweep, row):
-        command.add_argument("sweep", help="a YAML file, or its name in notebooks/sweeps")
+        may_lack = "?" if command is sweep else None
+        command.add_argument("sweep", nargs=may_lack, default="", help="a YAML file, or its name in notebooks/sweeps")
         command.add_argument("--preset", choices=list(PRESETS), help="short for -p preset=...")
         command.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="default: notebooks")
     row.add_argument("row", help="its name, as `nasnb sweep --dry-run` lists it")

@@ -13,18 +13,19 @@ from nasnb.config import nearest, place
 
 def find_chapter(name: str, notebooks: Path) -> Path:
     """A path, or the name of a chapter in the folder `notebooks`, or the beginning of one. Raises ValueError."""
-    if not isinstance(name, str) or not name or not name.isprintable():
+    if not isinstance(name, str) or not name.isprintable():
         raise ValueError(f"a notebook is named by a text such as 01-darts, got {name!r}")
-    for path in (place(name), notebooks / f"{name}.ipynb"):
+    for path in (place(name), notebooks / f"{name}.ipynb") if name else ():
         with contextlib.suppress(OSError):  # such as a name that is too long for a file
             if path.is_file():
                 return path
     known = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
-    begins = [path for stem, path in known.items() if stem.startswith(name)]
+    begins = [path for stem, path in known.items() if name and stem.startswith(name)]
     if name in known or len(begins) == 1:
         return known.get(name) or begins[0]
     chapters = f"; chapters: {', '.join(known)}" if known else f"; {notebooks} holds no notebooks"
-    raise ValueError(f"no chapter {name!r}{nearest(name, known)}{chapters}")
+    wanted = f"no chapter {name!r}{nearest(name, known)}" if name else "name a chapter"
+    raise ValueError(wanted + chapters)
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:

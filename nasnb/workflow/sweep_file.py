@@ -86,8 +86,10 @@ def read_sweep(path: Path, *, notebooks: Path = Path("notebooks"), assignments: 
     try:
         return _sweep(path.stem, read_yaml(path), notebooks, assignments)
     except FileNotFoundError:
-        known = ", ".join(sorted(str(other) for other in path.parent.glob("*.yaml"))) or "none"
-        raise ValueError(f"no sweep {path}; there are: {known}") from None
+        known = sorted(other.stem for other in path.parent.glob("*.yaml"))
+        name = path.name.removesuffix(".yaml")
+        wanted = f"no sweep {name!r}{nearest(name, known)}" if name else "name a sweep"
+        raise ValueError(f"{wanted}; in {path.parent} there are: {', '.join(known) or 'none'}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

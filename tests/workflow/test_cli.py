@@ -128,6 +128,13 @@ def test_chapters_are_found_by_path_name_or_beginning(folder):
         find_chapter("01-tiny", folder)
 
 
+def test_what_a_newcomer_forgets_is_told_with_its_cure(folder, capsys):
+    assert main(["run"]) == 2 and "name a chapter; chapters: 01-tiny" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "01-tiny", "seed=3"])
+    assert "a parameter is given with -p seed=3" in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_notebook_is_a_mistake(folder, capsys):
     (folder / "x.ipynb").write_text("{")
     assert main(["run", "x.ipynb"]) == 2

@@ -126,7 +126,10 @@ def test_mistakes_are_told_with_the_file_before_any_work(folder, capsys, text, m
 
 def test_unknown_sweeps_and_rows_are_mistakes(folder, capsys):
     read("notebook: tiny\nseeds: 1")
-    assert main(["sweep", "trail"]) == 2 and "there are: notebooks/sweeps/trial.yaml" in capsys.readouterr().err
+    assert main(["sweep", "trail"]) == 2
+    told = "no sweep 'trail', did you mean 'trial'?; in notebooks/sweeps there are: trial\n"
+    assert capsys.readouterr().err.endswith(told)
+    assert main(["sweep"]) == 2 and "name a sweep; in notebooks/sweeps there are: trial" in capsys.readouterr().err
     assert main(["row", "trial", "seed1"]) == 2 and "has no row 'seed1'" in capsys.readouterr().err
     assert main(["sweep", "trial", "-p", "k"]) == 2 and "unknown" not in capsys.readouterr().out
 
