@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nasnb.analysis.correlations import rank_correlation
 from nasnb.analysis.full_scale import alphas, cells, networks
 from nasnb.analysis.stacnas.alphas import go_together
 from nasnb.architecture import Edge
@@ -251,7 +252,7 @@ def random_networks(folder: Path) -> dict[str, pd.DataFrame]:
         {"what": "best epoch less last, most", "value": gained.max()},
     ]
     tell = [
-        {"of": name, "by": by, **networks.rank_correlation(table[by], table[column])}
+        {"of": name, "by": by, **rank_correlation(table[by], table[column])}
         for name, (table, column) in sets.items()
         for by in [*networks.COUNTED, "dil_normal", "dil_reduce"]
     ]
@@ -259,7 +260,7 @@ def random_networks(folder: Path) -> dict[str, pd.DataFrame]:
         {
             "of": "100 networks",
             "by": "counts, fitted to the 214",
-            **networks.rank_correlation(model.expect(theirs), theirs.test_accuracy),
+            **rank_correlation(model.expect(theirs), theirs.test_accuracy),
         }
     )
     skips = [
@@ -282,7 +283,7 @@ def epochs_tell(folder: Path) -> list[dict]:
     each = curves[[f"e{epoch}" for epoch in range(600)]].to_numpy(float)
     end = each[:, -10:].mean(axis=1)
     return [
-        {"of": "214 networks, by epoch", "by": str(epoch), **networks.rank_correlation(each[:, epoch - 1], end)}
+        {"of": "214 networks, by epoch", "by": str(epoch), **rank_correlation(each[:, epoch - 1], end)}
         for epoch in (10, 25, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 550)
     ]
 
@@ -317,9 +318,7 @@ def short_trainings(folder: Path) -> dict[str, pd.DataFrame]:
     settings = pd.read_csv(folder / "darts_random_100_mac_short_settings.csv")
     short = pd.read_csv(folder / "darts_random_100_mac_short_trainings.csv").set_index("arch")
     final = pd.read_csv(folder / "darts_random_100_mac.csv").set_index("arch").test_accuracy.reindex(short.index)
-    found = [
-        networks.rank_correlation(short[name], final) | {"accuracy": short[name].mean()} for name in settings.setting
-    ]
+    found = [rank_correlation(short[name], final) | {"accuracy": short[name].mean()} for name in settings.setting]
     return {"short_trainings": pd.concat([settings.drop(columns="fp"), pd.DataFrame(found)], axis=1)}
 
 

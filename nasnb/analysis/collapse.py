@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nasnb.analysis.logs import stopping_record
 from nasnb.architecture import Genotype, Pick
 from nasnb.data.bench201 import Bench201Table
 from nasnb.spaces.bench201 import BENCH201_NAMES, OUTPUT, bench201
@@ -141,18 +142,15 @@ def collapse_hazard(rows: pd.DataFrame, *, below: float = COLLAPSED, per: int = 
     ).reset_index()
 
 
-def stopped_early(rows: pd.DataFrame, *, ratio: float = 0.75, window: int = 1) -> pd.DataFrame:
-    """The rows at which RobustDARTS' rule stops each search, or its last row: the eigenvalue has grown by 1 / `ratio`.
-
-    The rule compares means over `window` looks, so many looks apart (Zela et al. 2020, section 4.3: 0.75).
-    """
+def stopped_early(rows: pd.DataFrame, *, ratio: float = 0.75) -> pd.DataFrame:
+    """The rows at which RobustDARTS' rule stops each search, or its last row: the eigenvalue has grown by 1 / `ratio`
+    since the last look (Zela et al. 2020, section 4.3: 0.75)."""
     kept, rows = [], rows.reset_index(drop=True)
     for _, search in rows.groupby(["arm", "seed"], sort=False):
         looks = search.dropna(subset="eigenvalue").sort_values("epoch")
-        mean = looks.eigenvalue.rolling(window).mean().to_numpy()
-        grown = [i for i in range(1, len(mean)) if mean[i - 1] / mean[i] < ratio and mean[i - 1] > 0]
+        at = stopping_record(looks.eigenvalue, ratio=1 / ratio, lag=1, first=1, window=1)
         # one look back: the rule returns to the architecture before the growth
-        kept.append(looks.iloc[grown[0] - 1] if grown else search.loc[search.epoch.idxmax()])
+        kept.append(looks.iloc[at - 1] if at else search.loc[search.epoch.idxmax()])
     return pd.DataFrame(kept).reset_index(drop=True)
 
 

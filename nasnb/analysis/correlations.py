@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Shaped
 from scipy import stats
 
-# variance of Fisher's z = artanh(r) with n points: Fisher 1921; Fieller, Hartley and Pearson 1957
+# variance of Fisher's z = artanh(r) with n points: Fisher 1921; Bonett, Wright 2000; Fieller, Hartley, Pearson 1957
 _VARIANCE = {
-    "pearson": lambda n: 1 / (n - 3),
-    "spearman": lambda n: 1.06 / (n - 3),
-    "kendall": lambda n: 0.437 / (n - 4),
+    "pearson": lambda n, r: 1 / (n - 3),
+    "spearman": lambda n, r: (1 + r**2 / 2) / (n - 3),
+    "kendall": lambda n, r: 0.437 / (n - 4),
 }
 _ESTIMATE: dict[str, Callable] = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
 
@@ -55,6 +55,12 @@ def correlation_with_interval(
     return Interval(value, *ends, len(x))
 
 
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
+    """Spearman's correlation by Fisher's interval as a line of a table: rho, low, high, n."""
+    value, low, high, n = correlation_with_interval(x, y, method="fisher")
+    return {"rho": value, "low": low, "high": high, "n": n}
+
+
 def _correlation(x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"], kind: str) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
@@ -64,7 +70,7 @@ def _correlation(x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"], kind:
 def _fisher(value: float, n: int, kind: str, level: float) -> tuple[float, float]:
     if n < 5 or np.isnan(value):
         return float("nan"), float("nan")
-    reach = stats.norm.ppf((1 + level) / 2) * sqrt(_VARIANCE[kind](n))
+    reach = stats.norm.ppf((1 + level) / 2) * sqrt(_VARIANCE[kind](n, value))
     z = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
     return float(np.tanh(z - reach)), float(np.tanh(z + reach))
 

@@ -233,13 +233,14 @@ def stopping_record(
 ) -> int | None:
     """The first record whose moving average exceeds that of `lag` records ago `ratio` times; None if none does.
 
-    RobustDARTS' early stopping: the architecture is then that of `lag` records ago.
+    RobustDARTS' early stopping: the architecture is then that of `lag` records ago. What was not positive has no
+    ratio, so that nothing stops by it.
     """
     if not np.isfinite(values).all():
         first = int(np.argmin(np.isfinite(values)))
         raise ValueError(f"value {first} of the record is no number: nothing can stop by it")
     smooth = moving_average(values, window)
-    fires = (i for i in range(max(first, lag), len(smooth)) if smooth[i] > ratio * smooth[i - lag])
+    fires = (i for i in range(max(first, lag), len(smooth)) if smooth[i] > ratio * smooth[i - lag] > 0)
     return next(fires, None)
 
 

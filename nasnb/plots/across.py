@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasnb.plots.matrices import ink_on
-from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, name_points
+from nasnb.plots.style import CARD, INK, MUTED, SERIES_MARKERS, WIDTH, name_points
 
 _COLOURS = "Blues"
 _DARKEST = 0.85  # of the colour scale: numbers stay legible on every cell
@@ -50,31 +50,6 @@ def plot_measures(
     ax.tick_params(length=0)
     ax.grid(False)
     ax.spines[:].set_visible(False)
-    return ax
-
-
-def plot_correlations(
-    table: pd.DataFrame,
-    *,
-    label: str,
-    names: str,
-    value: str = "correlation",
-    beside: str | None = None,
-    null: float = 0.0,
-    ax: Axes | None = None,
-) -> Axes:
-    """A line per row: a point, a bar from `low` to `high`, and a hollow point for the column `beside`."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 0.8 + 0.34 * len(table)))[1]
-    rows = np.arange(len(table))
-    ax.axvline(null, color=INK, linewidth=0.8)
-    ax.hlines(rows, table.low, table.high, color=SERIES[0], linewidth=2.2)
-    ax.plot(table[value], rows, "o", color=SERIES[0], label=value)
-    if beside:
-        ax.plot(table[beside], rows, "D", markerfacecolor=CARD, markeredgecolor=SERIES[1], label=beside)
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.set_yticks(rows, table[names])
-    ax.set(xlabel=label, ylim=(len(table) - 0.5, -0.5))
-    ax.grid(axis="y", visible=False)
     return ax
 
 

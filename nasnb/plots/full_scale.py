@@ -103,27 +103,31 @@ def plot_intervals(
     label: str,
     row: str,
     group: str | None = None,
+    beside: str | None = None,
     line: float | None = 0.0,
     ceiling: tuple[float, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A row per line of the table: the value with its interval (columns low, high; missing ones are points only)."""
+    """A row per line of the table: the value with its interval (columns low, high; missing ones are points only), and
+    a hollow diamond for the column `beside`."""
     ax = ax or plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * len(table)))[1]
     groups = list(dict.fromkeys(table[group])) if group else [None]
     for i, name in enumerate(groups):
         mine = (table[group] == name).to_numpy() if group else np.ones(len(table), bool)
         at, part = np.flatnonzero(mine), table[mine]
         style = {"color": SERIES[i % len(SERIES)], "markersize": 4.5}
-        ax.plot(part[value], at, SERIES_MARKERS[i % len(SERIES_MARKERS)], label=name, **style)
+        ax.plot(part[value], at, SERIES_MARKERS[i % len(SERIES_MARKERS)], label=name or value, **style)
         if {"low", "high"} <= set(table):
             ax.hlines(at, part.low, part.high, color=style["color"], linewidth=1.4)
+    if beside:
+        ax.plot(table[beside], range(len(table)), "D", color=CARD, markeredgecolor=SERIES[-1], label=beside)
     if line is not None:
         ax.axvline(line, color=INK, linewidth=0.9)
     if ceiling:
         ax.axvline(ceiling[0], color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2, label=ceiling[1])
     ax.set_yticks(range(len(table)), table[row].astype(str))
     ax.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
-    if group or ceiling:
+    if group or ceiling or beside:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2 if ceiling else 3, borderaxespad=0.2)
     return ax
 

@@ -99,6 +99,7 @@ def test_moving_average_and_stopping_by_hand():
     assert stopping_record(values) == 7
     assert stopping_record(values, ratio=3) is None
     assert stopping_record([1, 1, 5, 9, 50, 90, 90]) == 5  # never before record 5
+    assert stopping_record([-1.0, -1.1, 1, -2], lag=1, first=1, window=1) is None  # no ratio below 0
 
 
 SAMPLES = [

@@ -21,6 +21,7 @@ from nasnb.analysis import (
     weight_entropy,
     weight_gap,
 )
+from nasnb.analysis.correlations import rank_correlation
 from nasnb.analysis.stacnas import duplicated, flipped, joined, toy_search
 from nasnb.architecture import Edge, Genotype
 from nasnb.published.genotypes import GENOTYPES
@@ -62,6 +63,16 @@ def test_fisher_by_hand_and_against_scipy():
     assert found[1:3] == pytest.approx(tuple(stats.pearsonr(x, y).confidence_interval(0.95)))
     wider = [correlation_with_interval(x, y, kind, method="fisher") for kind in ("spearman", "kendall")]
     assert all(w.low < w.value < w.high for w in wider)
+
+
+def test_a_rank_correlation_covers_the_truth():
+    rng, covered = np.random.default_rng(3), 0
+    for _ in range(300):
+        x = rng.standard_normal(60)
+        y = 0.5 * x + np.sqrt(0.75) * rng.standard_normal(60)
+        found = rank_correlation(x, y)
+        covered += found["low"] <= 6 / np.pi * np.arcsin(0.25) <= found["high"]
+    assert covered / 300 > 0.92
 
 
 @pytest.mark.parametrize("kind", ["pearson", "spearman", "kendall"])

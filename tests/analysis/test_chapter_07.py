@@ -16,15 +16,7 @@ from nasnb.analysis.msr_darts import stable_rank_table
 from nasnb.config import SearchConfig
 from nasnb.evaluation import evaluate, statistics
 from nasnb.methods import METHODS
-from nasnb.plots.across import (
-    in_unit_range,
-    plot_correlations,
-    plot_factors,
-    plot_measures,
-    plot_prices,
-    plot_shares,
-    with_spread,
-)
+from nasnb.plots.across import in_unit_range, plot_factors, plot_measures, plot_prices, plot_shares, with_spread
 from nasnb.search import begin
 from nasnb.search.perturbation import perturbation
 from nasnb.search.selection import magnitude
@@ -285,15 +277,6 @@ def test_the_matrix_writes_mean_and_spread_and_what_is_not_defined():
 )
 def test_numbers_keep_three_and_two_digits(mean, spread, text):
     assert with_spread(mean, spread) == text
-
-
-def test_intervals_are_drawn_with_what_stands_beside():
-    table = pd.DataFrame(
-        {"signal": ["a", "b"], "correlation": [0.5, -0.2], "low": [0.1, np.nan], "high": [0.8, np.nan]}
-    )
-    ax = plot_correlations(table.assign(rest=[0.2, 0.3]), label="rank correlation", names="signal", beside="rest")
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
-    assert ax.lines[1].get_xdata().tolist() == [0.5, -0.2] and ax.lines[2].get_xdata().tolist() == [0.2, 0.3]
 
 
 def test_shares_prices_and_factors_are_drawn_as_they_are():

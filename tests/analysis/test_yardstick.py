@@ -7,7 +7,7 @@ import torch
 from conftest import tiny_data
 from supernets import tiny_supernet
 
-from nasnb.analysis.darts_pt import one_shot, published_cells, shuffling, yardstick
+from nasnb.analysis.darts_pt import one_shot, published_cells, selecting, shuffling, yardstick
 from nasnb.architecture import Genotype
 from nasnb.config import SearchConfig
 from nasnb.data import Bench201Table
@@ -87,6 +87,28 @@ def test_measures_are_compared_edge_by_edge_and_supernet_by_supernet():
     assert told.measure.tolist() == [*yardstick.MEASURES, "ceiling: the yardstick repeated"]
     assert told["same favourite, edges"].tolist() == ["2 of 3"] * 3 + [""]
     assert set(found.titled().panel) == {"seed 0, edge 0", "seed 0, edge 1", "seed 1, edge 0"}
+    measures = yardstick.MEASURES | {"running statistics": "batch"}
+    effects = yardstick.held_against(worths, strengths, measures).effects()
+    assert effects["darts-pt/alpha-ranks-worth"].tolist() == [0, 1]
+    assert effects["darts-pt/alpha-below-ceiling"].tolist() == [1, 0], "supernets whose alpha agrees less lie lower"
+    assert effects["darts-pt/masking-ranks-better"].tolist() == [0, 0]
+
+
+def test_effects_are_positive_as_claimed():
+    seeds = {"seed": [0, 0, 0], "how": ["DARTS", "DARTS + PT", "fixed alpha + PT"], "value": [54.0, 90.0, 93.0]}
+    form = "|{0}~0|+|{0}~0|{0}~1|+|{0}~0|{0}~1|{0}~2|"
+    notation = [form.format(op) for op in ("skip_connect", "nor_conv_3x3", "nor_conv_3x3")]
+    tuned = pd.DataFrame({"seed": [0, 0], "epoch": [0, 5], "value": [80.0, 92.0]})
+    found = selecting.effects_on_table(pd.DataFrame(seeds).assign(genotype=notation), tuned)
+    assert {claim.split("/")[1]: values.item() for claim, values in found.items()} == {
+        "pt-beats-alpha-201": 36,
+        "fixed-alpha-beats-alpha-201": 39,
+        "tuning-helps": 12,
+        "fewer-free-operations": 100,
+    }
+    ways = [(n, 0, "swapped", lost) for n, lost in (("VGG", 99), ("ResNet", 8), ("supernet (S2)", 5))]
+    swaps = shuffling.effects(pd.DataFrame(ways, columns=["network", "seed", "how", "lost"]))
+    assert [values.item() for values in swaps.values()] == [94, 3]
 
 
 def test_a_tie_is_no_preference():

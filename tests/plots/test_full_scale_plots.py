@@ -45,6 +45,13 @@ def test_intervals_and_their_ceiling():
     assert ax.get_lines()[-1].get_xdata()[0] == 0.9
 
 
+def test_intervals_are_drawn_with_what_stands_beside():
+    table = pd.DataFrame({"signal": ["a", "b"], "r": [0.5, -0.2], "low": [0.1, np.nan], "high": [0.8, np.nan]})
+    ax = draw.plot_intervals(table.assign(rest=[0.2, 0.3]), value="r", label="r", row="signal", beside="rest")
+    assert [line.get_xdata().tolist() for line in ax.lines[:2]] == [[0.5, -0.2], [0.2, 0.3]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["r", "rest"]
+
+
 def test_a_place_in_a_distribution():
     marks = pd.DataFrame({"name": ["m"], "value": [2.0], "percent": [50.0]})
     ax = draw.plot_place({"all": [1, 2, 3]}, marks, label="l")

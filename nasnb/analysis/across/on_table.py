@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from nasnb.analysis.across.clusters import t_interval
 from nasnb.analysis.collapse import label
+from nasnb.analysis.correlations import correlation_with_interval
 
 # what can be read from a search without training its cell; the sign says which end is meant to be good
 SIGNALS: Mapping[str, tuple[str, int]] = {
@@ -33,17 +33,14 @@ def foretelling_on_table(ends: pd.DataFrame, *, given: str = "valid_accuracy") -
     """Per signal: Spearman's correlation with the cell's accuracy, its sign as meant, 95 % interval (Fisher's z), n;
     and `beside`, the same once the rank of `given` is partialled out of both.
 
-    The interval's spread is that of Bonett and Wright (2000). NaN where a signal never changes; a
-    perfect correlation has no interval.
+    NaN where a signal never changes.
     """
     lines = []
     for name, (words, sign) in SIGNALS.items():
         part = ends.dropna(subset=[name, "cifar10", given])
         ranks = part[[name, "cifar10", given]].rank() if name != given else part[[name, "cifar10"]].rank()
         r = ranks.corr()
-        rho, n = sign * r.loc[name, "cifar10"], len(part)
-        half = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (n - 3)) if n > 3 and abs(rho) < 1 else np.nan
-        low, high = np.tanh(np.arctanh(rho) - half), np.tanh(np.arctanh(rho) + half)
+        rho, low, high, n = correlation_with_interval(sign * part[name], part.cifar10, method="fisher")
         beside = np.nan if name == given else sign * _partial(r, name, "cifar10", given)
         lines.append({"signal": words, "n": n, "correlation": rho, "low": low, "high": high, "beside": beside})
     return pd.DataFrame(lines)

@@ -205,3 +205,12 @@ def shuffling_summary(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         after = part.accuracy[part.draw > 0]
         rows.append((*key, part.accuracy[part.draw == 0].item(), after.mean(), after.std(), len(after)))
     return pd.DataFrame(rows, columns=[*by, "before", "after", "spread", "n"])
+
+
+def effects(per_seed: pd.DataFrame) -> dict[str, pd.Series]:
+    """{claim: effects by seed, positive as claimed}: network, seed, how, and `lost` as `share_lost` has it."""
+    lost = per_seed[per_seed.how == HOWS[0]].pivot(index="seed", columns="network", values="lost")
+    return {
+        "darts-pt/swaps-hurt-vgg-more": lost["VGG"] - lost["supernet (S2)"],
+        "darts-pt/swaps-hurt-resnet-more": lost["ResNet"] - lost["supernet (S2)"],
+    }

@@ -96,6 +96,17 @@ class Compared(NamedTuple):
         rows.append(("ceiling: the yardstick repeated", self.ceiling.mean(), self.ceiling.std(), ""))
         return pd.DataFrame(rows, columns=["measure", "rank correlation", "sd over supernets", "same favourite, edges"])
 
+    def effects(self) -> dict[str, pd.Series]:
+        """{claim: effects by supernet, positive as claimed}, of all MEASURES and "running statistics"."""
+        r = self.correlations
+        return {
+            "darts-pt/alpha-ranks-worth": r["alpha"],
+            "darts-pt/alpha-below-ceiling": self.ceiling - r["alpha"],
+            "darts-pt/masking-ranks-better": r["masking, accuracy"] - r["alpha"],
+            "darts-pt/masking-loss-ranks-better": r["masking, loss"] - r["alpha"],
+            "darts-pt/statistics-keep-worth": r["running statistics"],
+        }
+
 
 def held_against(
     measured: pd.DataFrame, strengths: pd.DataFrame, measures: Mapping[str, str], *, against: str = "batch"

@@ -65,14 +65,6 @@ def visible_gap(sd: float, n: int, *, power: float = 0.8) -> float:
     return float(high * sd * np.sqrt(2 / n))
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
-    """Spearman's correlation with its 95 % interval by Fisher's z, whose spread is that of Bonett and Wright."""
-    r, n = float(stats.spearmanr(x, y).statistic), len(x)
-    half = 1.96 * np.sqrt((1 + r**2 / 2) / (n - 3))
-    low, high = np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)
-    return {"rho": r, "low": float(low), "high": float(high), "n": n}
-
-
 def repeat_noise(pairs: pd.DataFrame) -> dict[str, float]:
     """Of networks trained twice (columns first, second): sd of one training, and the correlation of the two.
 

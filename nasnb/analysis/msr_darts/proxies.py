@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from nasnb.analysis.full_scale.networks import rank_correlation
+from nasnb.analysis.correlations import rank_correlation
 from nasnb.analysis.msr_darts.ranks import last_convolutions
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
