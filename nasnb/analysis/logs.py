@@ -233,8 +233,7 @@ def stopping_record(
 ) -> int | None:
     """The first record whose moving average exceeds that of `lag` records ago `ratio` times; None if none does.
 
-    RobustDARTS' early stopping: the architecture is then that of `lag` records ago. What was not positive has no
-    ratio, so that nothing stops by it.
+    RobustDARTS' early stopping: the architecture is then that of `lag` records ago. Only positive ones can grow.
     """
     if not np.isfinite(values).all():
         first = int(np.argmin(np.isfinite(values)))

@@ -107,7 +107,7 @@ def test_effects_are_positive_as_claimed():
         "fewer-free-operations": 100,
     }
     ways = [(n, 0, "swapped", lost) for n, lost in (("VGG", 99), ("ResNet", 8), ("supernet (S2)", 5))]
-    swaps = shuffling.effects(pd.DataFrame(ways, columns=["network", "seed", "how", "lost"]))
+    swaps = shuffling.swap_effects(pd.DataFrame(ways, columns=["network", "seed", "how", "lost"]))
     assert [values.item() for values in swaps.values()] == [94, 3]
 
 

@@ -207,7 +207,7 @@ def shuffling_summary(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "before", "after", "spread", "n"])
 
 
-def effects(per_seed: pd.DataFrame) -> dict[str, pd.Series]:
+def swap_effects(per_seed: pd.DataFrame) -> dict[str, pd.Series]:
     """{claim: effects by seed, positive as claimed}: network, seed, how, and `lost` as `share_lost` has it."""
     lost = per_seed[per_seed.how == HOWS[0]].pivot(index="seed", columns="network", values="lost")
     return {
