@@ -20,10 +20,12 @@ def plot_bands(
     columns: int = 2,
     height: float = 2.6,
     log: tuple[str, ...] = (),
+    xlabel: str = "epoch",
 ) -> Figure:
     """One panel per column of `panels`, {column: axis label}; one line per value of `by`, with one sd as a band.
 
-    Rows with the same `epoch` and value of `by` are runs of one group; `log` names the columns on a logarithmic axis.
+    Rows with the same `epoch` and value of `by` are runs of one group; `xlabel` says what `epoch` counts, `log` names
+    the columns on a logarithmic axis.
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -32,7 +34,7 @@ def plot_bands(
         for i, (name, part) in enumerate(table.groupby(by, sort=False)):
             style = {"color": SERIES[i % len(SERIES)], "marker": SERIES_MARKERS[i % len(SERIES_MARKERS)]}
             plot_band(part, column, ax=ax, label=str(name), markersize=4, **style)
-        ax.set(xlabel="epoch", ylabel=label, yscale="log" if column in log else "linear")
+        ax.set(xlabel=xlabel, ylabel=label, yscale="log" if column in log else "linear")
     hide_rest(axes, len(panels))
     handles, labels = axes.flat[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))

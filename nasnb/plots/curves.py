@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nasnb.architecture import Edge, Pick
+from nasnb.plots.distributions import fitting
 from nasnb.plots.style import (
     CARD,
     INK,
@@ -148,7 +149,8 @@ def plot_points_with_spread(
         if published and name in published:
             ax.plot(at + 0.3, published[name], "D", color=SERIES[1], markersize=6)
     counts = [int(table.loc[table[x] == name, y].notna().sum()) for name in names]
-    ax.set_xticks(range(len(names)), [f"{name}\nn = {n}" for name, n in zip(names, counts, strict=True)])
+    places = fitting([f"{name}\nn = {n}" for name, n in zip(names, counts, strict=True)])
+    ax.set_xticks(range(len(names)), places)
     ax.set(ylabel=label, xlim=(-0.5, len(names) - 0.5))
     ax.grid(axis="x", visible=False)
     if log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -113,12 +114,19 @@ def plot_paired_bars(
     ]
     if diamonds:
         ax.plot(*zip(*diamonds, strict=True), "D", color=CARD, markeredgecolor=INK, label="published", zorder=5)
-    ax.set_xticks(range(len(places)), [_words(str(place)) for place in places])
+    ax.set_xticks(range(len(places)), fitting([_words(str(place)) for place in places]))
     ax.set_ylabel(label)
     ax.grid(axis="x", visible=False)
     ax.margins(y=0.15)
     ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax
+
+
+def fitting(labels: Sequence[str]) -> list[str]:
+    """Labels of one axis in lines so short that they fit beside each other; no word is cut."""
+    letters = max(6, 88 // len(labels))
+    lines = ([wrap(line, letters, break_long_words=False) or [line] for line in each.split("\n")] for each in labels)
+    return ["\n".join(part for line in each for part in line) for each in lines]
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

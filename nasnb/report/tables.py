@@ -26,7 +26,8 @@ def glue(**values: Any) -> None:
     from IPython.display import display
 
     for name, value in values.items():
-        text = str(value.item() if isinstance(value, np.generic) else value)
+        plain = value.item() if isinstance(value, np.generic) else value
+        text = repr(plain) if isinstance(plain, str) else str(plain)  # as IPython: "3,714" bare would be a tuple
         prefix = "application/papermill.record/"
         note = {"scrapbook": {"name": name, "mime_prefix": prefix}}
         shown = {f"{prefix}text/plain": text}

@@ -1,5 +1,7 @@
 """Analyses of the chapter on StacNAS: families of operations, and networks that differ in one operation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from nasnb.analysis.stacnas.families import (
     families_over_training,
     of_families,
     published_correlation,
+    recorded_families,
     similarity_tree,
     summary_of_readings,
 )
@@ -31,6 +34,7 @@ from nasnb.data import load
 from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.randomness import seeded
+from nasnb.search import begin, search
 from nasnb.spaces import SPACES
 from nasnb.spaces.stacnas import STACNAS_GROUPS
 
@@ -147,7 +151,11 @@ def test_families_are_followed_from_before_the_training():
     method = METHODS["darts-1st"]
     config = method.at("smoke", epochs=1, train_images=64, batch_size=16)
     images = data.test.images[:16].float()
-    table = families_over_training(method, data, config, lambda: batches_of(images), groups=STACNAS_GROUPS)
+    method = replace(method, hook=recorded_families(lambda: batches_of(images), groups=STACNAS_GROUPS))
+    state = begin(method, data, config)
+    for _ in search(method, data, config, state=state):
+        pass
+    table = families_over_training(state)
     assert table.step.unique().tolist() == [0, 2] and table.family.nunique() == 3
 
 

@@ -23,6 +23,7 @@ from nasnb.analysis.msr_darts.rank_history import (
     ranks_over_epochs,
     recorded_ranks,
     unmoved_share,
+    with_both_ends,
 )
 from nasnb.data import load
 from nasnb.methods import METHODS
@@ -57,6 +58,16 @@ def test_ranks_before_and_after_every_epoch(states):
     assert history.epoch.unique().tolist() == [0, 1, 2]
     assert len(history) == 3 * 3 * 14 * 4
     assert history["rank"].between(1, 16).all()
+
+
+def test_both_ends_of_a_supernet_that_recorded_none(states):
+    state = states["msr-darts"]
+    recorded, state.extra["ranks"] = state.extra["ranks"], []
+    found = with_both_ends(state).extra["ranks"]
+    state.extra["ranks"] = recorded
+    assert len(found) == 2
+    for mine, kept in zip(found, (recorded[0], recorded[-1]), strict=True):
+        torch.testing.assert_close(mine, kept)
 
 
 def test_the_last_cells_are_those_that_the_search_rules_give(states):

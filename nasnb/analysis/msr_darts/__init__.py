@@ -11,6 +11,7 @@ from nasnb.analysis.msr_darts.rank_history import (
     ranks_over_epochs,
     recorded_ranks,
     unmoved_share,
+    with_both_ends,
 )
 from nasnb.analysis.msr_darts.ranks import (
     candidate_convolutions,
@@ -39,4 +40,5 @@ __all__ = [
     "rescaled_norms",
     "stable_rank_table",
     "unmoved_share",
+    "with_both_ends",
 ]

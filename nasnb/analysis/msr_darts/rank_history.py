@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nasnb.architecture import Genotype
 from nasnb.limits import decisive
+from nasnb.search import begin
 from nasnb.search.phase import Hook
 from nasnb.search.ranks import cell_ranks, with_edges_of_minimum
 from nasnb.search.state import SearchState
@@ -34,6 +35,15 @@ def recorded_ranks() -> Hook:
         state.extra["ranks"] = [*state.extra.get("ranks", [])[: state.stage_epoch], now]
 
     return hook
+
+
+def with_both_ends(state: SearchState) -> SearchState:
+    """A trained supernet that recorded no ranks, with those of its own draw before training and those it has now."""
+    fresh, hook = begin(state.method, state.data, state.config), recorded_ranks()
+    hook(fresh)
+    state.extra["ranks"] = fresh.extra["ranks"]
+    hook(state)
+    return state
 
 
 def in_turn(*hooks: Hook) -> Hook:

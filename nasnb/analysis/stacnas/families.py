@@ -6,9 +6,7 @@ StacNAS, section 2.4.2, figure 1 and Table 6. Matrices are data frames with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +14,6 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from nasnb.analysis.fans import places
-from nasnb.analysis.stacnas.confusion import Remember
 from nasnb.analysis.stacnas.correlation import (
     centred_correlations,
     mean_correlation,
@@ -24,12 +21,12 @@ from nasnb.analysis.stacnas.correlation import (
     operator_groups,
     rand_index,
 )
-from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.data import batches as draw
 from nasnb.published.numbers import published
-from nasnb.search import begin, search
-from nasnb.search.state import Batch
+from nasnb.search import begin
+from nasnb.search.phase import Hook
+from nasnb.search.state import Batch, SearchState
 from nasnb.supernet.network import Network, Weights
 
 
@@ -88,14 +85,13 @@ def correlation_views(
 
 
 def views_of(
-    result: Any, data: Data, batches: Callable[[str], Iterable[Batch]], *, ops: Sequence[str]
+    state: SearchState, batches: Callable[[str], Iterable[Batch]], *, ops: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """`correlation_views` of a search on training images, and the first edge on test images and before its training.
+    """`correlation_views` of a trained supernet on training images, and the first edge on test images and untrained.
 
     `batches` takes "train" or "test".
     """
-    state = result.state()
-    fresh = begin(state.method, data, state.config)
+    fresh = begin(state.method, state.data, state.config)
     views = correlation_views(state.net, lambda: batches("train"), state.weights(), ops=ops)
     how = {"at": places(state.net)[:1], "ops": ops}
     test = operator_correlation(state.net, batches("test"), state.weights(), **how)
@@ -145,37 +141,23 @@ def of_families(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> d
     return {group[0]: float(correlation.loc[group[0], group[1]]) for group in groups if len(group) == 2}
 
 
-def families_over_training(
-    method, data: Data, config: SearchConfig, batches: Callable[[], Iterable[Batch]], *, groups: Sequence[Sequence[str]]
-) -> pd.DataFrame:
-    """Correlation by family on the first edge, before training (step 0) and after every epoch.
+def recorded_families(batches: Callable[[], Iterable[Batch]], *, groups: Sequence[Sequence[str]]) -> Hook:
+    """Remember, before a search and after every epoch, how alike the two members of every family are on the first edge.
 
-    Columns: step, family, correlation. With batch statistics throughout, so that the untrained network is read as the
-    trained one.
+    `batches()` begins anew. Batch statistics throughout, so that the untrained network is read as the trained one.
     """
-    state = begin(method, data, config)
-    ops, rows = [op for group in groups if len(group) == 2 for op in group], []
+    ops = [op for group in groups if len(group) == 2 for op in group]
 
-    def note(step: int) -> None:
+    def hook(state: SearchState) -> None:
         how = {"at": places(state.net)[:1], "ops": ops, "statistics": "batch"}
-        found = of_families(operator_correlation(state.net, batches(), state.weights(), **how), groups)
-        rows.extend((step, family, value) for family, value in found.items())
+        now = of_families(operator_correlation(state.net, batches(), state.weights(), **how), groups)
+        state.extra["families"] = [*state.extra.get("families", [])[: state.stage_epoch], now]
 
-    note(0)
-    for epoch, _ in enumerate(search(method, data, config, state=state), 1):
-        note(epoch * (len(state.train) // config.batch_size))
+    return hook
+
+
+def families_over_training(state: SearchState) -> pd.DataFrame:
+    """What `recorded_families` remembered: step (0 before training), family (its first member), correlation."""
+    steps = len(state.train) // state.config.batch_size
+    rows = [(at * steps, *pair) for at, now in enumerate(state.extra["families"]) for pair in now.items()]
     return pd.DataFrame(rows, columns=["step", "family", "correlation"])
-
-
-def risen(
-    method, data: Data, config: SearchConfig, n_images: int, *, seeds: int, groups, remember: Remember
-) -> pd.DataFrame:
-    """`families_over_training` of searches with so many seeds, with a column seed; `remember` as `run_once`."""
-    found, images = [], images_for(data, n_images)
-    for seed in range(config.seed, config.seed + seeds):
-        at = replace(config, seed=seed)
-        facts = {"data": data.checksum, "method": method.name, "config": vars(at), "images": n_images}
-        follow = partial(families_over_training, method, data, at, partial(images, "train"), groups=groups)
-        table = remember("families", facts, lambda follow=follow: {"table": follow()})["table"]
-        found.append(table.assign(seed=seed))
-    return pd.concat(found, ignore_index=True)
