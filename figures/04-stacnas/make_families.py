@@ -57,7 +57,8 @@ def keep_them(found: list[Result], data: Data) -> None:
     scale = (
         f"DARTS of first order, {SIZE.cells} cells, {SIZE.channels} channels, {table.step.max():,} steps with batches "
         f"of {SIZE.batch_size}, n = {len(found)} seeds; supernets at {min(reached):.0f} to {max(reached):.0f} % on "
-        f"held-out images at the end. First edge, per feature, batch statistics, over {N_IMAGES:,} test images; mean ± sd."
+        f"held-out images at the end. First edge, per feature, batch statistics, over {N_IMAGES:,} test images; mean ± "
+        "sd."
     )
     record = {
         "data": f"{data.name} ({data.image_size[1]} pixels), {SIZE.train_images:,} images",

@@ -16,7 +16,7 @@ from nasnb.plots.curves import (
 )
 from nasnb.plots.darts_pt import plot_picks, plot_statistics, plot_trajectory, plot_weight_and_worth
 from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
-from nasnb.plots.matrices import plot_alpha_heatmap, plot_dendrogram, plot_matrices, plot_matrix
+from nasnb.plots.matrices import plot_alpha_heatmap, plot_matrices, plot_matrix
 from nasnb.plots.msr_darts import plot_change, plot_estimates, plot_filters, plot_idea, plot_ridge_panels
 from nasnb.plots.slider import draw_weights_and_cell, slider
 from nasnb.plots.style import op_colours, op_label, op_legend, op_style, show, svg, use_style
@@ -38,7 +38,6 @@ __all__ = [
     "plot_band",
     "plot_bands",
     "plot_change",
-    "plot_dendrogram",
     "plot_estimates",
     "plot_filters",
     "plot_idea",

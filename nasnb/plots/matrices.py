@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasnb.architecture import Edge
-from nasnb.plots.style import CARD, INK, MUTED, SERIES, WIDTH, hide_rest, op_label
+from nasnb.plots.style import CARD, INK, WIDTH, hide_rest, op_label
 
 _CELL = 0.36, 0.27  # inches: least width of a cell that holds a number of four signs, and its height
 _NUMBER = 8  # points
@@ -79,29 +79,6 @@ def plot_alpha_heatmap(
     scale = _Scale(low, high, sequential=low == 0.0)
     ax = _single(grid, rows, [op_label(op) for op in ops], ax=ax, scale=scale, label=label)
     ax.set_ylabel("edge (state→state)")
-    return ax
-
-
-def plot_dendrogram(
-    linkage: np.ndarray, labels: Sequence[str], *, threshold: float, ax: Axes | None = None, label: str = "distance"
-) -> Axes:
-    """The tree of a hierarchical clustering, (n - 1, 4) as scipy gives it; one colour per group below `threshold`."""
-    from scipy.cluster.hierarchy import dendrogram  # half a second that no other figure needs
-
-    if len(labels) != len(linkage) + 1:
-        raise ValueError(f"{len(labels)} labels for a tree of {len(linkage) + 1} leaves; give one per leaf, in order")
-    tree = dendrogram(linkage, color_threshold=threshold, above_threshold_color="above", no_plot=True)
-    groups = [name for name in dict.fromkeys(tree["leaves_color_list"]) if name != "above"]
-    colours = {name: SERIES[i % len(SERIES)] for i, name in enumerate(groups)} | {"above": MUTED}
-    ax = ax or plt.subplots(figsize=(WIDTH, 0.9 + 0.27 * len(labels)))[1]
-    for along, across, name in zip(tree["dcoord"], tree["icoord"], tree["color_list"], strict=True):
-        ax.plot(along, across, color=colours[name], linewidth=1.8, solid_joinstyle="miter")
-    ax.axvline(threshold, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
-    ax.set_yticks(5 + 10 * np.arange(len(labels)), [labels[leaf] for leaf in tree["leaves"]])  # scipy: 5, 15, 25, ...
-    for tick, name in zip(ax.get_yticklabels(), tree["leaves_color_list"], strict=True):
-        tick.set_color(colours[name])
-    ax.set(xlabel=label, ylim=(10 * len(labels), 0), xlim=(0, 1.05 * max(threshold, float(np.max(tree["dcoord"])))))
-    ax.grid(axis="y", visible=False)
     return ax
 
 

@@ -57,6 +57,7 @@ _ALL: tuple[Space, ...] = (
     _sharp.darts_ssc,
     _sharp.sharper,
     _stacnas.stacnas,
+    _stacnas.stacnas_drawn,
     _stacnas.stacnas_v1,
     _stacnas.stacnas_v1_ungrouped,
     _stacnas.stacnas_v2,

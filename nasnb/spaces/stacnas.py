@@ -95,6 +95,10 @@ def with_pool_norm(space: CellSpace) -> CellSpace:
 
 
 stacnas = stage_one("stacnas")
+# section 3.4: representatives that are drawn instead of named; one draw
+stacnas_drawn = stage_one(
+    "stacnas-drawn", representatives=("avg_pool_3x3", "skip_connect", "sep_conv_5x5", "dil_conv_3x3")
+)
 stacnas_v1 = stage_one("stacnas-v1", V1_GROUPS)
 stacnas_v2 = stage_one("stacnas-v2", V2_GROUPS)
 stacnas_v1_ungrouped = ungrouped("stacnas-v1-ungrouped", V1_GROUPS)

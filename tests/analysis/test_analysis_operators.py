@@ -11,7 +11,6 @@ from benchmarks.plain import PlainSupernet
 from nasnb.analysis.fans import Place, fans_of, places, watching
 from nasnb.analysis.stacnas.correlation import (
     Correlation,
-    grouping_stability,
     mean_correlation,
     operator_correlation,
     operator_correlations,
@@ -219,9 +218,3 @@ def test_rand_index_by_hand():
     assert rand_index(alone, alone) == 1
     with pytest.raises(ValueError, match="different operations"):
         rand_index(alone, [("a",)])
-
-
-def test_stability_over_seeds():
-    groupings = [[("a", "b"), ("c",)], [("b", "a"), ("c",)], [("a",), ("b", "c")]]
-    expected = np.mean([rand_index(groupings[i], groupings[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
-    assert grouping_stability(groupings) == pytest.approx(expected)

@@ -12,7 +12,14 @@ from torch.testing import assert_close
 from nasnb.analysis.collapse import cell_of
 from nasnb.analysis.stacnas import beside
 from nasnb.analysis.stacnas.alphas import go_together
-from nasnb.analysis.stacnas.confusion import is_bracketed, matches_by_seed, ratio_table, sensitivity_of_match
+from nasnb.analysis.stacnas.amounts import amounts
+from nasnb.analysis.stacnas.confusion import (
+    by_batches,
+    is_bracketed,
+    matches_by_seed,
+    ratio_table,
+    sensitivity_of_match,
+)
 from nasnb.analysis.stacnas.correlation import operator_correlation, operator_groups
 from nasnb.analysis.stacnas.families import (
     as_pairs,
@@ -22,7 +29,6 @@ from nasnb.analysis.stacnas.families import (
     of_families,
     published_correlation,
     recorded_families,
-    similarity_tree,
     summary_of_readings,
 )
 from nasnb.analysis.stacnas.multicollinearity import beyond_count, share_by_count, toy_table
@@ -30,6 +36,7 @@ from nasnb.analysis.stacnas.published_confusion import published_ratios, table_1
 from nasnb.analysis.stacnas.skips import RULES, head_start
 from nasnb.analysis.stacnas.standalone import FirstEdge, by_search, published_worth, with_first_edge
 from nasnb.architecture import Genotype
+from nasnb.config import scaled
 from nasnb.data import load
 from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
@@ -65,11 +72,6 @@ def test_table_6_is_symmetric_and_its_families_are_those_of_the_text():
         frozenset(g) for g in STACNAS_GROUPS if len(g) > 1
     }
     assert contrast(table, STACNAS_GROUPS).within == pytest.approx((0.52 + 0.38 + 0.27) / 3)
-
-
-def test_tree_joins_the_most_similar_first_and_at_the_mean_distance():
-    tree = similarity_tree(matrix([[1, 0.8, 0.2], [0.8, 1, 0.4], [0.2, 0.4, 1]]))
-    assert tree[:, 2].tolist() == pytest.approx([0.2, 0.7])
 
 
 def test_views_are_the_single_correlations():
@@ -200,6 +202,24 @@ def test_table_1_with_and_without_its_division():
 def test_a_softmax_gives_skip_a_head_start():
     shares = head_start(30).groupby("rule").share.mean()
     assert shares[RULES[0]] > 32 > 25 > shares[RULES[1]]  # a quarter of the edges are skips
+    won = {cell: ["sep_conv_3x3"] * 14 for cell in ("normal", "reduce")}
+    assert head_start(2, won=won).share.eq(0).all(), "what did not win is not kept"
+
+
+def test_confusion_grows_with_the_number_of_batches():
+    method = METHODS["darts-1st"]
+    state = begin(method, load("fashion-sample").resized(8), method.at("smoke", train_images=64, batch_size=16))
+    table = by_batches(state, sizes=(4,), most=4, rounds=2)
+    assert table.m.unique().tolist() == [2, 3, 4] and len(table) == 6
+    assert table.groupby("round").confusion.apply(lambda zeta: zeta.is_monotonic_increasing).all()
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "overnight", "gpu", "paper"])
+def test_every_preset_has_amounts_that_the_method_can_follow(preset):
+    own = amounts(preset)
+    METHODS["stacnas"].at(preset, **own.search)
+    assert list(own.depths) == sorted(own.depths) and own.training.get("cells", 20) == own.depths[-1]
+    scaled(METHODS["stacnas"].training, preset, **own.training)
 
 
 def logged(r, seed=0):

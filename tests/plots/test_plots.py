@@ -92,8 +92,6 @@ def scatter(**options):
     return plots.plot_scatter_with_correlation([1, 2, 3], [2, 4, 6.5], xlabel="weight", ylabel="accuracy", **options)
 
 
-TREE = np.array([[0, 1, 1.0, 2], [2, 3, 2.0, 2], [4, 5, 9.0, 4]])
-
 FIGURES = {
     "cell": lambda: plots.draw_cell(GENOTYPES["DARTS_V2"], "normal").figure,
     "cell of five nodes": lambda: plots.draw_cell(GENOTYPES["NASNET_A"], "reduce").figure,
@@ -113,7 +111,6 @@ FIGURES = {
     "matrix": lambda: plots.plot_matrix(correlations(7), [plots.op_label(op) for op in OPS]).figure,
     "matrices": lambda: plots.plot_matrices({"a": correlations(7), "b": correlations(7), "c": correlations(7)}, OPS),
     "alpha heat map": lambda: plots.plot_alpha_heatmap(weights()[0], EDGES).figure,
-    "dendrogram": lambda: plots.plot_dendrogram(TREE, "abcd", threshold=3).figure,
     "ridges": lambda: plots.plot_ridges({"none": rng().normal(size=50), "few": [1.0, 2.0]}, label="cosine"),
     "scatter": lambda: scatter(groups=["a", "b", "a"], labels=["p", "q", "r"], line=(2, 0), text="n = 3").figure,
     "bars": lambda: paired_bars(published={("SVHN", "softmax"): 4.5}).figure,
@@ -434,16 +431,6 @@ def test_an_alpha_heat_map_puts_each_operation_in_its_column():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["skip", "sep 3×3"]
     values = ax.collections[0].get_array().filled(np.nan)
     np.testing.assert_array_equal(values, [[0.2, 0.8], [np.nan, 1.0]])
-
-
-def test_a_dendrogram_colours_the_groups_below_the_threshold():
-    ax = plots.plot_dendrogram(TREE, ["a", "b", "c", "d"], threshold=3)
-    colours = {tick.get_text(): tick.get_color() for tick in ax.get_yticklabels()}
-    assert colours["a"] == colours["b"] != colours["c"] == colours["d"]
-    joins = sorted(max(line.get_xdata()) for line in ax.lines)
-    assert joins == [1, 2, 3, 9]  # the joins of the tree, and the threshold
-    with pytest.raises(ValueError, match="3 labels for a tree of 4 leaves"):
-        plots.plot_dendrogram(TREE, ["a", "b", "c"], threshold=3)
 
 
 # --- distributions ----------------------------------------------------------------------------------------------------

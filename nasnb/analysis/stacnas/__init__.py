@@ -3,7 +3,6 @@
 from nasnb.analysis.stacnas.confusion import Confusion, confusion_of, fresh_batches, gradient_confusion, matching_depth
 from nasnb.analysis.stacnas.correlation import (
     Correlation,
-    grouping_stability,
     mean_correlation,
     operator_correlation,
     operator_correlations,
@@ -11,13 +10,7 @@ from nasnb.analysis.stacnas.correlation import (
     rand_index,
     representatives,
 )
-from nasnb.analysis.stacnas.families import (
-    Contrast,
-    contrast,
-    correlation_views,
-    published_correlation,
-    similarity_tree,
-)
+from nasnb.analysis.stacnas.families import Contrast, contrast, correlation_views, published_correlation
 from nasnb.analysis.stacnas.multicollinearity import duplicated, flipped, joined, toy_search
 from nasnb.analysis.stacnas.published_confusion import matching_cells, published_confusion
 from nasnb.analysis.stacnas.standalone import FirstEdge, with_first_edge
@@ -34,7 +27,6 @@ __all__ = [
     "flipped",
     "fresh_batches",
     "gradient_confusion",
-    "grouping_stability",
     "joined",
     "matching_cells",
     "matching_depth",
@@ -46,7 +38,6 @@ __all__ = [
     "published_correlation",
     "rand_index",
     "representatives",
-    "similarity_tree",
     "toy_search",
     "with_first_edge",
 ]

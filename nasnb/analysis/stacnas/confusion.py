@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nasnb import evaluation
 from nasnb.data import Augment, Data, Split, batches
 from nasnb.limits import decisive
+from nasnb.search.state import SearchState
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Remember = Callable[[str, dict, Callable[[], dict]], dict]
@@ -110,6 +111,24 @@ def _take(stream: Iterator, m: int, rounds: int) -> list[tuple[Tensor, Tensor]]:
     if len(drawn) < m:
         raise ValueError(f"the batches ran out: {rounds} x {m} are needed; `fresh_batches` has no end")
     return drawn
+
+
+def by_batches(
+    state: SearchState, *, sizes: Sequence[int] = (16, 64), most: int = 10, rounds: int = 10
+) -> pd.DataFrame:
+    """What the confusion of a supernet hangs on: batch_size, m, round, confusion (not divided), on held-out images.
+
+    One Gram matrix of `most` batches serves every m from 2 on.
+    """
+    loss, inputs = (lambda *batch: state.loss(batch, state.weights())), list(state.net.parameters())
+    rows = []
+    with evaluation.statistics(state.net, "batch"):
+        for size in sizes:
+            stream = fresh_batches(state.data, split=state.valid, batch_size=size, seed=state.config.seed)
+            for at in range(rounds):
+                gram, _ = _gram(inputs, loss, _take(stream, most, rounds))
+                rows += [(size, m, at, float(_confusions(gram[:m, :m]).max())) for m in range(2, most + 1)]
+    return pd.DataFrame(rows, columns=["batch_size", "m", "round", "confusion"])
 
 
 def fresh_batches(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -188,8 +187,3 @@ def rand_index(first: Groups, second: Groups) -> float:
     chance = ours * theirs / all_pairs
     mean = (ours + theirs) / 2
     return 1.0 if mean == chance else (pairs - chance) / (mean - chance)
-
-
-def grouping_stability(groupings: Sequence[Groups]) -> float:
-    """Mean adjusted Rand index over all pairs of groupings, e.g. of several seeds."""
-    return float(np.mean([rand_index(a, b) for a, b in combinations(groupings, 2)]))

@@ -1,4 +1,4 @@
-"""Operations as families: how much more alike they are within one than across, and the tree that a threshold cuts.
+"""Operations as families: how much more alike they are within one than across, before and after training.
 
 StacNAS, section 2.4.2, figure 1 and Table 6. Matrices are data frames with the operations as index and columns.
 """
@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 
 from nasnb.analysis.fans import places
 from nasnb.analysis.stacnas.correlation import (
@@ -49,12 +47,6 @@ def contrast(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> Cont
     if not all(kinds):
         raise ValueError(f"groups {list(map(tuple, groups))} need pairs within a group and pairs across groups")
     return Contrast(*(float(np.mean(values)) for values in kinds))
-
-
-def similarity_tree(correlation: pd.DataFrame) -> np.ndarray:
-    """Average linkage on 1 - correlation, (n - 1, 4) as scipy gives it; groups of tau lie below 1 - tau."""
-    matrix = correlation.to_numpy(dtype=float)
-    return linkage(squareform(1 - (matrix + matrix.T) / 2, checks=False), "average")
 
 
 def published_correlation() -> pd.DataFrame:

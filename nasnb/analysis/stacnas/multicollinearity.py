@@ -139,20 +139,6 @@ def beyond_count(contest: pd.DataFrame, single: str) -> pd.DataFrame:
     )
 
 
-FAMILIES = {"max pool": "pool", "skip": "skip", "separable": "sep", "dilated": "dil"}
-
-
-def family_shares(searches: Mapping[str, Sequence]) -> pd.DataFrame:
-    """search, seed, family, share: percent of the normal cells of named searches, by family of operations."""
-    rows = [
-        (name, result.record["seed"], family, 100 * np.mean([key in op for op in result.genotype.ops("normal")]))
-        for name, results in searches.items()
-        for result in results
-        for family, key in FAMILIES.items()
-    ]
-    return pd.DataFrame(rows, columns=["search", "seed", "family", "share"])
-
-
 def toy_table(*, seed: int = 0, copies: Sequence[int] = (1, 2, 3), steps: int = 2000) -> pd.DataFrame:
     """`toy_search` for a pool with 0.45 and a convolution with 0.55 of the target, the latter several times.
 

@@ -34,29 +34,32 @@ def skips_by_depth(searches: Mapping[int, Sequence], edges: Sequence[Edge]) -> p
     return pd.DataFrame(rows, columns=["depth", "cells", "seed", "skips", "gap"])
 
 
-def share_of_skips(genotype: Genotype) -> float:
-    """In percent of the kept operations of the normal cell."""
-    return 100 * float(np.mean([op == SKIP for op in genotype.ops("normal")]))
+def share_of(genotype: Genotype, op: str = SKIP) -> float:
+    """Of an operation, in percent of those kept in the normal cell."""
+    return 100 * float(np.mean([each == op for each in genotype.ops("normal")]))
 
 
-def head_start(draws: int = 200, *, spread: float = 1e-3) -> pd.DataFrame:
-    """Shares of skip in untrained second stages: winners of the first drawn evenly, alpha Gaussian with this spread.
+def head_start(
+    draws: int = 200, *, won: Mapping[str, Sequence[str]] | None = None, spread: float = 1e-3
+) -> pd.DataFrame:
+    """Shares of skip in untrained second stages, alpha Gaussian with this spread; winners of the first are drawn
+    evenly, or `won`, {cell type: an operation per edge}.
 
     Columns: rule (`RULES`), draw, share: percent of the kept operations of the normal cell. An edge of two candidates
     begins at a half after the softmax, one of three at a third, so edges with skip and none lead by that alone.
     """
-    rows, groups = [], groups_of(stacnas)
+    rows, groups, kept = [], groups_of(stacnas), stacnas.choices.groups
     for draw in range(draws):
-        dice, kept = generator(0, "head start", draw), stacnas.choices.groups
-        won = {
+        dice = generator(0, "head start", draw)
+        drawn = {
             cell: [groups[i][0] for i in torch.randint(len(groups), (len(edges),), generator=dice)]
             for cell, edges in kept.items()
         }
-        space = stage_two(stacnas, won)
+        space = stage_two(stacnas, won or drawn)
         alpha = {c: spread * torch.randn(space.choices.shape(c), generator=dice) for c in kept}
         shares = {cell: _softmax(alpha[cell], space.choices.groups[cell]) for cell in kept}
         for rule, scores in zip(RULES, (shares, alpha), strict=True):
-            rows.append((rule, draw, share_of_skips(space.discretise(scores))))
+            rows.append((rule, draw, share_of(space.discretise(scores))))
     return pd.DataFrame(rows, columns=["rule", "draw", "share"])
 
 

@@ -54,12 +54,14 @@ def worth_table(
 ) -> pd.DataFrame:
     """Figure 5 for several searches: alpha of every operation on the first edge, accuracy of the network that has it.
 
-    `train(genotype, space, at)` trains a network for the search at this place; `how` gives the final `space`, `ops` as
-    {operation: column of alpha} and the `epoch` whose alpha counts. Columns: method, seed, op, alpha, accuracy, and
-    relative, the accuracy less its mean over the operations of the search.
+    `train(genotype, space, at)` trains a network for the search at this place; `how` gives the final `space`, the space
+    `searched` and the `epoch` whose alpha counts. Columns: method, seed, op, alpha, accuracy, and relative, the
+    accuracy less its mean over the operations of the search.
     """
     rows = []
-    for op, column in how["ops"].items():
+    for column, op in enumerate(how["searched"].choices.groups["normal"][0].ops):
+        if op == "none":
+            continue
         for at, result in enumerate(results):
             same = with_first_edge(result.genotype, op) == result.genotype  # trained already
             run = train(result.genotype, how["space"] if same else FirstEdge(how["space"], op), at)
