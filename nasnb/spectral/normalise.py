@@ -15,7 +15,7 @@ from torch.distributions import Gamma
 from nasnb.config import nearest
 from nasnb.spectral.norms import TINY, Estimate, krylov, per_block, power_iteration, unit
 from nasnb.spectral.operator import ConvOperator, Size, undilated
-from nasnb.supernet.shapes import Kernels, Maps
+from nasnb.supernet.shapes import Kernels, Maps, NewMaps
 
 BURN_IN = (8,) * 6  # rounds of the exact method at the first step, when there is no earlier vector to start from
 Vectors = tuple[Tensor, Tensor]
@@ -145,13 +145,23 @@ def _rescaled(parts: list[SpectralNormalised], weights: list[Tensor]) -> list[Te
     operator = replace(parts[0].operator(weights[0]), weight=weight, groups=sum(part.groups for part in parts))
     with torch.autocast(weight.device.type, enabled=False):
         left, right = _vectors(parts, replace(operator, weight=weight.detach()), edges)
-        blocks = operator.groups if rule.method == "exact" else edges
-        sigma = per_block(left * operator.apply(right), blocks).reshape(edges, -1).amax(1)
+        sigma = _estimated(operator, left, right, operator.groups if rule.method == "exact" else edges)
+        sigma = sigma.reshape(edges, -1).amax(1)
     if rule.detach_sigma:
         sigma = sigma.detach()
     scale = 1 / (sigma.clamp_min(TINY) / rule.target + rule.eps)
     weight = (weight.reshape(edges, -1) * scale[:, None]).reshape(weight.shape)
     return list(weight.split([len(each) for each in weights]))
+
+
+def _estimated(operator: ConvOperator, left: Maps, right: NewMaps, blocks: int) -> Float[Tensor, " {blocks}"]:
+    """(blocks,): <left, c(right)>, the vectors held constant."""
+    if not operator.is_product or operator.groups != blocks:
+        return per_block(left * operator.apply(right), blocks)
+    # a matrix on a row of pixels: <left right^T, weight>, whose gradient is there already
+    pairs = (x.unflatten(1, (blocks, -1))[0, :, :, 0] for x in (left, right))
+    outer = torch.bmm(next(pairs), next(pairs).mT)
+    return (outer * operator.blocks[..., 0, 0]).sum((1, 2))
 
 
 @torch.no_grad()

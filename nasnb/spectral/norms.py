@@ -63,12 +63,27 @@ def power_iteration(
     else:
         image = _noise(operator, operator.output_shape, generator) if vectors is None else vectors[0]
         right = unit(operator.adjoint(unit(image, edges)), edges)
-    gram = gram_of(operator) if operator.is_product and operator.image_size[1] > 1 else None
-    for _ in range(iterations - least[start]):
-        forth = None if gram else unit(operator.apply(right), edges)
-        right = unit(gram.apply(right) if gram else operator.adjoint(forth), edges)
+    if operator.is_product and operator.image_size[1] > 1:
+        right = _powers(gram_of(operator), right, iterations - least[start], edges)
+    else:
+        for _ in range(iterations - least[start]):
+            right = unit(operator.adjoint(unit(operator.apply(right), edges)), edges)
     image = operator.apply(right)
     return Estimate(per_block(image.square(), edges).sqrt(), unit(image, edges), right)
+
+
+def _powers(gram: ConvOperator, right: Maps, n: int, edges: int) -> Maps:
+    """`gram`, n times, at length 1 after every fifth: over its Frobenius norm it shrinks nothing by more than that.
+
+    With c channels the largest eigenvalue is then at least c^(-1/2), so five steps lose no digit of float32.
+    """
+    lengths = gram.blocks.square().sum((1, 2, 3, 4), keepdim=True).sqrt().clamp_min(TINY**3)
+    gram = replace(gram, weight=(gram.blocks / lengths).flatten(0, 1))
+    for step in range(1, n + 1):
+        right = gram.apply(right)
+        if step == n or step % 5 == 0:
+            right = unit(right, edges)
+    return right
 
 
 def unit(x: Maps, blocks: int) -> Maps:
