@@ -69,7 +69,7 @@ def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: flo
 def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: Mapping[str, float]) -> Figure:
     """A row per arm: every seed's cell, the mean with its 95 % interval; a panel per key of `means`, with its words.
 
-    Keys are columns of `ends` (arm, cifar10, percentile); each table has arm, mean, low, high in the order of the rows
+    Keys are columns of `ends` (arm, cifar10, percentile); each table has arm, n, mean, low, high in the order of the rows
     from the top. `marks` are vertical lines in the first panel, by their words.
     """
     order = next(iter(means.values())).arm
@@ -90,6 +90,10 @@ def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: M
         axes[0, 0].annotate(
             f" {name} ", (value, -0.9), ha=side, va="bottom", fontsize=8, color=MUTED, annotation_clip=False
         )
-    axes[0, 0].set_yticks(range(len(order)), order)
+    for ax in axes[0]:  # percentages: an interval of three seeds leaves what is possible
+        low, high = ax.get_xlim()
+        ax.set_xlim(max(low, -1), min(high, 101))
+    counted = next(iter(means.values()))
+    axes[0, 0].set_yticks(range(len(order)), [f"{arm}, n = {n}" for arm, n in zip(order, counted.n, strict=True)])
     axes[0, 0].set_ylim(len(order) - 0.4, -0.6)
     return fig
