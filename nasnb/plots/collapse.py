@@ -69,8 +69,8 @@ def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: flo
 def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: Mapping[str, float]) -> Figure:
     """A row per arm: every seed's cell, the mean with its 95 % interval; a panel per key of `means`, with its words.
 
-    Keys are columns of `ends` (arm, cifar10, percentile); each table has arm, n, mean, low, high in the order of the rows
-    from the top. `marks` are vertical lines in the first panel, by their words.
+    Keys are columns of `ends` (arm, cifar10, percentile); each table has arm, n, mean, low, high in the order of the
+    rows from the top. `marks` are vertical lines in the first panel, by their words.
     """
     order = next(iter(means.values())).arm
     size = (WIDTH, 0.3 * len(order) + 1.2)
