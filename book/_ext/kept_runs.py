@@ -15,9 +15,10 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from provenance import git
 
+from nasnb.config import PRESETS
 from nasnb.plots.style import figure_html
 from nasnb.report.answers import DECIDED, Answer
-from nasnb.report.evidence import KIND_WORDS, Evidence
+from nasnb.report.evidence import KIND_WORDS, KINDS, Evidence
 from nasnb.report.overview import all_answers
 from nasnb.runs.files import read_json
 from nasnb.runs.kept import kept
@@ -42,7 +43,7 @@ def figure(name: str) -> str:
 def boxed(table: pd.DataFrame, *, escape: bool = True) -> str:
     """A table that scrolls in its box, and on a phone is a card per row."""
     with pd.option_context("display.max_colwidth", None):
-        shown = table.to_html(index=False, classes="table", border=0, escape=escape)
+        shown = table.to_html(index=False, classes="table records", border=0, escape=escape, justify="left")
     return f'<div class="pst-scrollable-table-container">{shown}</div>'
 
 
@@ -58,44 +59,42 @@ def runs() -> str:
         file = f'download="{path.stem}.json" href="data:application/json;base64,{encoded}"'
         lines.append(
             {
-                "result": f'<a id="kept-{path.parent.name}-{path.stem}" {file}>{name}</a>',
+                "result, made by": f'<a id="kept-{path.parent.name}-{path.stem}" {file}>{name}</a><br><code>'
+                f"{html.escape(maker(path.parent.name, path.stem))}</code>",
                 "data and scale": html.escape(" · ".join(filter(None, [record["data"], record.get("scale")]))),
-                "seeds of its record": "none" if seeds == [None] else ", ".join(map(str, seeds)),
+                "seeds": "none" if seeds == [None] else ", ".join(map(str, seeds)),
                 "took, on": html.escape(f"{hours}, {record['device']}"),
                 "commit, kept": f"{commits}, {git('log', '-1', '--format=%cs', '--', str(path)).strip()}".rstrip(", "),
-                "made by": f"<code>{html.escape(maker(path.parent.name, path.stem))}</code>",
             }
         )
     return boxed(pd.DataFrame(lines), escape=False)
 
 
 def settled() -> str:
-    """A line per chapter and kind of kept evidence: claims, their verdicts, n and date."""
-    groups: dict[tuple[str, str], list[tuple[Answer, Evidence]]] = {}
+    """A line per kind of kept evidence: claims, their verdicts, n, date, and which it decides."""
+    groups: dict[str, list[tuple[Answer, Evidence]]] = {}
     for answer in all_answers(figures_dir=FIGURES):
         for each in filter(None, (answer.best, *answer.others)):
             if each.date:
-                groups.setdefault((answer.claim.chapter, each.kind), []).append((answer, each))
-    return boxed(pd.DataFrame([_settled(*key, found) for key, found in groups.items()]), escape=False)
+                groups.setdefault(each.kind, []).append((answer, each))
+    return boxed(pd.DataFrame([_settled(kind, groups[kind]) for kind in KINDS if kind in groups]), escape=False)
 
 
-def _settled(chapter: str, kind: str, found: list[tuple[Answer, Evidence]]) -> dict[str, str]:
+def _settled(kind: str, found: list[tuple[Answer, Evidence]]) -> dict[str, str]:
     verdicts = Counter(each.finding.verdict for _, each in found)
-    decided = [(answer, each) for answer, each in found if each.finding.verdict in DECIDED]
     n = sorted({each.finding.n for _, each in found if each.finding.design != "exact"})
     return {
-        "chapter": f'<a href="chapters/{chapter}.html">{chapter}</a>',
         "evidence": html.escape(KIND_WORDS[kind]),
         "claims": str(len(found)),
-        "which are": ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common()),
-        "n": f"{n[0]} to {n[-1]}" if len(n) > 1 else "".join(map(str, n)),
-        "decided": "; ".join(_link(answer) for answer, _ in decided) or "none",
+        "of which": ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common()),
+        "n": f"{n[0]} to {n[-1]}" if n else "",
+        "decided": ", ".join(_link(answer) for answer, each in found if each.finding.verdict in DECIDED) or "none",
         "latest": max(each.date for _, each in found),
     }
 
 
 def _link(answer: Answer) -> str:
-    return f'<a href="claims.html#{answer.claim.anchor}">{html.escape(answer.claim.id.partition("/")[2])}</a>'
+    return f'<a href="claims.html#{answer.claim.anchor}">{html.escape(answer.claim.id)}</a>'
 
 
 def maker(folder: str, name: str) -> str:
@@ -124,21 +123,23 @@ def not_run() -> str:
 def sweeps() -> str:
     """A line per sweep file: the command that runs it, at which scale, what for, its rows and its price."""
     lines = []
-    for path in sorted(SWEEPS.glob("*.yaml")):
+    for path in SWEEPS.glob("*.yaml"):
         sweep = read_sweep(path, notebooks=SWEEPS.parent)
         comment = " ".join(line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#"))
         about, _, estimate = comment.partition(" Estimated at ")
-        presets = ", ".join(sorted({row.values.get("preset", "laptop") for row in sweep.rows}))
+        (preset,) = {row.values.get("preset", "laptop") for row in sweep.rows}
         lines.append(
             {
                 "command": f"nasnb sweep {path.stem}",
-                "scale": presets,
+                "scale": preset,
                 "what": about,
                 "rows": len(sweep.rows),
-                "price": priced(path.stem) or estimate.rstrip(".") or aim(presets, len(sweep.rows)),
+                "price": priced(path.stem) or estimate.rstrip(".") or aim(preset, len(sweep.rows)),
             }
         )
-    return boxed(pd.DataFrame(lines))
+    table = pd.DataFrame(lines)
+    place = table.scale.map(list(PRESETS).index)
+    return boxed(table.assign(place=place).sort_values(["place", "command"]).drop(columns="place"))
 
 
 def priced(sweep: str) -> str:

@@ -84,6 +84,7 @@ def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: M
             ax.plot([line.low, line.high], [row, row], color=INK, linewidth=1.6)
             ax.plot(line.mean, row, SERIES_MARKERS[2], color=INK, markersize=5)
         ax.set_xlabel(ARM_COLUMNS[column])
+        ax.set_xlim(-2, 102)  # percents; an interval of few seeds may go on beyond
     for name, value in marks.items():
         axes[0, 0].axvline(value, color=MUTED, linestyle=":", linewidth=1)
         side = "right" if name == RANDOM else "left"
