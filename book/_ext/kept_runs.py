@@ -1,11 +1,12 @@
 """The page on what was run, drawn up while the book is rendered, from the records beside the kept results.
 
-`{kept-figure} NAME` shows one with its caption and numbers, `{kept-runs}` lists them all, `{settled}` what they say of
-claims, `{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
+`{kept-figure} NAME` shows one with its caption and numbers, `{kept-table} NAME` a table of numbers, `{kept-runs}` lists
+them all, `{settled}` what they say of claims, `{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
 """
 
 import base64
 import html
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
 SWEEPS = ROOT / "notebooks" / "sweeps"
 PRICES = FIGURES / "bench" / "sweeps.csv"
+PLAIN = sorted(FIGURES.glob("[bf]*/*.csv"))  # of benchmarks and of faults
 
 
 def figure(name: str) -> str:
@@ -45,6 +47,19 @@ def boxed(table: pd.DataFrame, *, escape: bool = True) -> str:
     with pd.option_context("display.max_colwidth", None):
         shown = table.to_html(index=False, classes="table records", border=0, escape=escape, justify="left")
     return f'<div class="pst-scrollable-table-container">{shown}</div>'
+
+
+def plain_table(name: str) -> str:
+    """A kept table of numbers, rounded as far as they are worth reading."""
+    table = pd.read_csv(FIGURES / f"{name}.csv").rename(columns=lambda column: column.replace("_", " "))
+    return boxed(table.map(rounded))
+
+
+def rounded(value: object) -> object:
+    """`28,633` and `0.0323`; nothing for what is missing, and words as they are."""
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def runs() -> str:
@@ -169,7 +184,7 @@ class Drawn(Directive):
     make = None
 
     def run(self) -> list[nodes.Node]:
-        for path in (*sorted(FIGURES.rglob("*.json")), *sorted(FIGURES.glob("*/claims.csv")), PRICES):
+        for path in (*sorted(FIGURES.rglob("*.json")), *sorted(FIGURES.glob("*/claims.csv")), *PLAIN):
             self.state.document.settings.env.note_dependency(str(path))
         return [nodes.raw("", type(self).make(*self.arguments), format="html")]
 
@@ -177,6 +192,7 @@ class Drawn(Directive):
 def setup(app):
     for name, make in (
         ("kept-figure", figure),
+        ("kept-table", plain_table),
         ("kept-runs", runs),
         ("settled", settled),
         ("not-run", not_run),

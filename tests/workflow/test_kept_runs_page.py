@@ -48,6 +48,12 @@ def test_every_sweep_at_the_papers_scale_has_its_price(page):
     assert page.priced("pc-darts-spread").endswith("(15 trainings 540)") and page.priced("smoke") == ""
 
 
+def test_tables_of_numbers_are_rounded_and_say_nothing_where_nothing_is_known(page):
+    found = page.plain_table("bench/cpu-amd-epyc")
+    assert "<td>28,633</td>" in found and "<td>20.6</td>" in found and "times faster" in found
+    assert page.rounded(float("nan")) == "" and page.rounded(0.03234) == "0.0323" and page.rounded("1.5 MB") == "1.5 MB"
+
+
 def test_what_was_settled_counts_every_piece_of_kept_evidence_once(page):
     found = page.settled()
     kept = pd.concat(pd.read_csv(path) for path in ROOT.glob("figures/*/claims.csv"))
