@@ -1,7 +1,7 @@
 """The page on what was run, drawn up while the book is rendered, from the records beside the kept results.
 
 `{kept-figure} NAME` shows one with its caption and numbers, `{kept-table} NAME` a table of numbers, `{kept-runs}` lists
-them all, `{settled}` what they say of claims, `{not-run}` what nobody has run, `{sweeps}` the sweep files with their prices.
+them all, `{settled}` what they say of claims, `{not-run}` what nobody has run, `{sweeps}` sweep files and their prices.
 """
 
 import base64
