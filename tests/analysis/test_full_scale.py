@@ -215,6 +215,8 @@ def test_tables_are_small_and_every_one_has_a_source():
     assert all(repository in notice for repository in rows.repository)
     with pytest.raises(ValueError, match=r"no table 'confop', did you mean 'confopt'"):
         read_table("confop", figures_dir=FIGURES)
+    with pytest.raises(ValueError, match="start from the repository's folder"):
+        read_table("confopt", figures_dir=FIGURES / "nowhere")
 
 
 def test_only_open_sources_keep_their_alphas():
