@@ -152,7 +152,7 @@ def counts() -> str:
     records = [read_json(path) for path in sorted(FIGURES.glob("*/*.json"))]
     hours = sum(record.get("seconds") or 0 for record in records) / 3600
     facts = {
-        "claims, written before their numbers": f"{len(answers)}, {sum(e.verdict in DECIDED for e in answers)} decided",
+        "claims": f"{len(answers)}, {sum(e.verdict in DECIDED for e in answers)} decided",
         "claims with a control": f"{controls} of {len(answers)}",
         "measured claims with three values or more": f"{several} of {len(measured)}",
         "kept results with a complete record": f"{len(records)}, {hours:.1f} device-hours",
