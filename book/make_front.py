@@ -48,7 +48,10 @@ def findings_block(answers: list[Answer]) -> str:
         f"Forest plot of {len(best)} findings: each effect with its 95 percent interval, in units of the smallest "
         "effect that would matter; right of zero is as the paper claims."
     )
-    lines = [f"- [{each.claim.paper}](notebooks/{each.claim.chapter}.ipynb): {in_one_line(each)}" for each in best]
+    lines = [
+        f"- **{each.verdict}** · [{each.claim.paper}](notebooks/{each.claim.chapter}.ipynb): {in_one_line(each)}"
+        for each in best
+    ]
     return (
         f"**{how_many_hold(answers)}.** The book says of every other one how many seeds would decide it, or which "
         "run it waits for. The most telling, what speaks against a paper first; an effect is positive as claimed, "

@@ -38,7 +38,7 @@ def about(chapter: str) -> dict:
 def line(answer: Answer) -> str:
     """One finding: the verdict, the sentence with its numbers, links to chapter and claim."""
     of = answer.claim
-    words = html.escape(in_one_line(answer).replace(f" ({answer.verdict}; ", " ("))
+    words = html.escape(in_one_line(answer))
     chapter = f'<a href="chapters/{of.chapter}.html">{html.escape(of.paper)}</a>'
     return (
         f'<li><strong>{answer.verdict}</strong> · {chapter}: {words} <a href="claims.html#{of.anchor}">claim</a></li>'

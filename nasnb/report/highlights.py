@@ -38,7 +38,7 @@ def _rank(answer: Answer) -> tuple:
 
 
 def in_one_line(answer: Answer) -> str:
-    """`The sentence: +1.2 points [0.3, 2.1], n = 8 (supported; the published numbers, tested again)`.
+    """`The sentence: +1.2 points [0.3, 2.1], n = 8 (published numbers, tested again)`; its verdict is for the caller.
 
     A number without an interval says what it is a number of.
     """
@@ -48,7 +48,7 @@ def in_one_line(answer: Answer) -> str:
         effect += f", n = {finding.n:,}" + " test images" * (finding.n in TEST_IMAGES.values())
     elif effect:
         kind += f": {answer.claim.effect}"
-    return f"{answer.sentence}{effect} ({answer.verdict}; {kind})"
+    return f"{answer.sentence}{effect} ({kind})"
 
 
 def how_many_hold(answers: Sequence[Answer]) -> str:

@@ -52,12 +52,12 @@ def test_highlights_give_every_chapter_its_turn_and_leave_out_what_is_open(answe
 
 def test_a_finding_in_one_line_has_its_interval_and_kind(answers):
     line = in_one_line(answers[0])
-    assert re.search(r": \+2\.\d+ .*\[1\.\d+, 2\.\d+\], n = 3 \(supported; own runs overnight\)$", line)
+    assert re.search(r": \+2\.\d+ .*\[1\.\d+, 2\.\d+\], n = 3 \(own runs overnight\)$", line)
 
 
 def test_an_exact_number_says_what_it_is_and_test_images_are_no_seeds():
     found = {each.claim.id: in_one_line(each) for each in all_answers(figures_dir=ROOT / "figures") if each.best}
-    assert "points (false; exact or enumerated: share of the kept" in found["pc-darts/similar-reduction-cells"]
+    assert "points (exact or enumerated: share of the kept" in found["pc-darts/similar-reduction-cells"]
     assert "], n = 10,000 test images (" in found["sharpdarts/max-w-beats-handmade"]
 
 
