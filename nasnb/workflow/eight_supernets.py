@@ -46,7 +46,7 @@ from nasnb.workflow.kept_supernets import FOLDER, METHOD_OF, kept_supernet, kept
 
 SEARCHES, LOOKS = "07-across/bench201", "07-across/kept-supernets"  # the tables that are kept
 # few steps, larger ones: minutes for the eight methods of a seed on a core
-SIZE = SearchConfig(epochs=10, cells=1, channels=8, batch_size=64, train_images=2000, lr=0.05, alpha_lr=0.01, pace=0.25)
+SIZE = SearchConfig(epochs=20, cells=1, channels=8, batch_size=64, train_images=2000, lr=0.05, alpha_lr=0.01, pace=0.25)
 EIGHT: Mapping[str, str] = {  # as chapter 07 calls them: their names among the kept supernets
     "DARTS": "darts-1st",
     "sharpDARTS": "sharpdarts",
