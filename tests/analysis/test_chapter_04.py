@@ -207,11 +207,10 @@ def test_a_softmax_gives_skip_a_head_start():
 
 
 def test_confusion_grows_with_the_number_of_batches():
-    method = METHODS["darts-1st"]
-    state = begin(method, load("fashion-sample").resized(8), method.at("smoke", train_images=64, batch_size=16))
-    table = by_batches(state, sizes=(4,), most=4, rounds=2)
-    assert table.m.unique().tolist() == [2, 3, 4] and len(table) == 6
-    assert table.groupby("round").confusion.apply(lambda zeta: zeta.is_monotonic_increasing).all()
+    method = METHODS["stacnas"]  # which holds no images out
+    state = begin(method, load("fashion-sample").resized(8), method.at("smoke", train_images=16, channels=2))
+    table = by_batches(state, sizes=(2,), most=4, rounds=1)
+    assert table.m.tolist() == [2, 3, 4] and table.confusion.is_monotonic_increasing
 
 
 @pytest.mark.parametrize("preset", ["smoke", "laptop", "overnight", "gpu", "paper"])

@@ -116,15 +116,17 @@ def _take(stream: Iterator, m: int, rounds: int) -> list[tuple[Tensor, Tensor]]:
 def by_batches(
     state: SearchState, *, sizes: Sequence[int] = (16, 64), most: int = 10, rounds: int = 10
 ) -> pd.DataFrame:
-    """What the confusion of a supernet hangs on: batch_size, m, round, confusion (not divided), on held-out images.
+    """What the confusion of a supernet hangs on: batch_size, m, round, confusion (not divided).
 
-    One Gram matrix of `most` batches serves every m from 2 on.
+    On held-out images, or where a search has none (one level) on its own. One Gram matrix of `most` batches serves
+    every m from 2 on.
     """
+    split = state.valid if len(state.valid) else state.train
     loss, inputs = (lambda *batch: state.loss(batch, state.weights())), list(state.net.parameters())
     rows = []
     with evaluation.statistics(state.net, "batch"):
         for size in sizes:
-            stream = fresh_batches(state.data, split=state.valid, batch_size=size, seed=state.config.seed)
+            stream = fresh_batches(state.data, split=split, batch_size=size, seed=state.config.seed)
             for at in range(rounds):
                 gram, _ = _gram(inputs, loss, _take(stream, most, rounds))
                 rows += [(size, m, at, float(_confusions(gram[:m, :m]).max())) for m in range(2, most + 1)]
