@@ -40,7 +40,13 @@ HEADERS = (
 
 @dataclass(frozen=True, eq=False)
 class Bench201Table:
-    """Mean test accuracy (%) over the benchmark's trials, for each architecture and data set of `DATASETS`."""
+    """Mean test accuracy (%) over the benchmark's trials, for each architecture and data set of `DATASETS`.
+
+    >>> table = Bench201Table.load()
+    >>> cell, accuracy = table.best("cifar10")
+    >>> len(table), cell, round(accuracy, 2)
+    (15625, '|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|', 94.37)
+    """
 
     rows: Mapping[str, tuple[float, ...]]
     _ranked: tuple[list[float], ...] = field(init=False, repr=False)

@@ -75,6 +75,12 @@ def judge(
     `agreement`     labels (seeds, edges) against chance, or two such groups of seeds; in percent
     `exact`         a truth, or a number that is true above the null; no margin
 
+    >>> finding = judge([1.2, 0.9, 1.4, 1.1, 1.0, 1.3], design="paired", margin=0.5)
+    >>> finding.verdict, finding.words("points")
+    ('supported', '+1.15 points [0.95, 1.35], n = 6')
+    >>> judge([0.4, -0.6, 0.9], design="paired", margin=0.5).verdict
+    'open'
+
     Raises ValueError for an unknown design, a margin that is not above 0, fewer than two values, values that are not
     numbers, and groups that do not fit.
     """

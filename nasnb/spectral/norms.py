@@ -190,6 +190,12 @@ def stable_rank(conv: nn.Conv2d | ConvOperator, image_size: Size, *, of: str = "
 
     of="operator"; "kernel", the weight flattened to (out, rest), which does not grow with the image; "circular", the
     published code's wrap-around operator. Raises ValueError for an operator that is zero.
+
+    >>> from nasnb.randomness import seeded
+    >>> with seeded(0, "weights"):
+    ...     conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+    >>> round(float(stable_rank(conv, (6, 6), of="kernel")), 1)  # of 8
+    5.2
     """
     operator = operator_of(conv, image_size)
     if of == "operator":

@@ -8,10 +8,11 @@ import pytest
 
 import nasnb
 
+OTHERS = ("data.bench201", "report.claims", "spectral.norms")  # what is looked up most
 HOMES = ("methods", "published.genotypes", "spaces.registry", "supernet.counts", "training")
 
 
-@pytest.mark.parametrize("home", HOMES)
+@pytest.mark.parametrize("home", (*HOMES, *OTHERS))
 def test_examples_say_what_they_give(home):
     found = doctest.testmod(import_module(f"nasnb.{home}"), verbose=False)
     assert found.attempted and not found.failed
