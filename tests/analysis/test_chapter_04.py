@@ -206,6 +206,7 @@ def test_a_softmax_gives_skip_a_head_start():
     assert head_start(2, won=won).share.eq(0).all(), "what did not win is not kept"
 
 
+@pytest.mark.slow
 def test_confusion_grows_with_the_number_of_batches():
     method = METHODS["stacnas"]  # which holds no images out
     state = begin(method, load("fashion-sample").resized(8), method.at("smoke", train_images=16, channels=2))
