@@ -77,6 +77,19 @@ def summary(rows: pd.DataFrame, column: str = "cifar10") -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def beside_random(rows: pd.DataFrame) -> dict[str, object]:
+    """How many cells at the end of the searches are worse on CIFAR-10 than the mean of arm "random cell", in words."""
+    ends = at_the_end(rows).set_index("arm").cifar10
+    found, drawn = ends.drop("random cell"), ends["random cell"]
+    counts = sorted(set(found.groupby("arm").size()))
+    return {
+        "arms_n": " or ".join(map(str, counts)) if len(counts) < 3 else f"{counts[0]} to {counts[-1]}",
+        "arms_below": int((found < drawn.mean()).sum()),
+        "arms_all": len(found),
+        "arms_random": f"{drawn.mean():.1f} %",
+    }
+
+
 def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -> pd.Series:
     """Differences of two arms at the end, by seed: both saw the same images and began alike.
 

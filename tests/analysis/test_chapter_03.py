@@ -137,6 +137,29 @@ def test_changes_by_beta_are_counted_after_the_warm_up():
     assert (line.nodes, line.changed, line.last_nodes, line.last_changed) == (4, 2, 2, 2)
 
 
+def test_skips_of_complete_searches_are_of_cifar10_and_of_the_whole_space():
+    runs = [
+        ("a", "PC-DARTS (K=4)", "DARTS (8 ops)", "cifar10"),
+        ("b", "DARTS (2nd order)", "DARTS (8 ops)", "cifar100"),
+    ]
+    runs += [("c", "DARTS (2nd order)", "DARTS (8 ops)", "cifar10"), ("d", "DARTS", "NAS-Bench-201", "cifar10")]
+    epochs = [(run, 0, cell, 0.2, 0.5, 0.1) for run in "abcd" for cell in ("normal", "reduce")]
+    table = pc_darts.full_scale_skips(
+        pd.DataFrame(epochs, columns=["run", "epoch", "cell", "skip_of_rest", "leads", "none"]),
+        pd.DataFrame(runs, columns=["run", "method", "space", "dataset"]),
+    )
+    assert table[["run", "method"]].values.tolist() == [["a", "PC-DARTS"], ["c", "DARTS (2nd order)"]]
+    assert table.iloc[0][["skip_of_rest", "leads", "none"]].tolist() == [20, 50, 10]
+    words = pc_darts.spans_at_the_end(pd.concat([table, table.assign(run="e", none=30.0)]))
+    assert words["pc_none"] == words["darts_none"] == "10 to 30 %" and len(words) == 6
+
+
+def test_errors_by_seed_break_long_names_only():
+    table = pc_darts.by_seed({"PC no, EN no": [3, 4], "random cells": [5, 6], "K = 4": [7, 8]}, [10, 11])
+    assert table.variant.tolist()[::2] == ["PC no,\nEN no", "random\ncells", "K = 4"]
+    assert table.seed.tolist() == [10, 11] * 3 and table.error_percent.tolist() == [3, 4, 5, 6, 7, 8]
+
+
 def test_times_less_and_the_table_of_costs():
     costs = pd.DataFrame(
         {
@@ -213,7 +236,9 @@ def test_what_is_ahead_counts_steps_as_the_searches_do():
     trained = prepare(METHOD.space, GENOTYPES["DARTS_V1"], data, training)
     assert last["steps of each"] == 2 * trained.steps_per_epoch
     assert table["steps of all"].tolist() == (table.number * table["steps of each"]).tolist()
-    assert table.number.tolist() == [6, 0, 3, 7, 3]
+    assert table.number.tolist() == [6, 3, 7, 3]  # no other K at smoke
+    without = pc_darts.runs_ahead(replace(plan, cold=False), config, training, images=len(data.train))
+    assert without.number.tolist() == [6, 7, 3]
 
 
 # --- plans ------------------------------------------------------------------------------------------------------------

@@ -172,3 +172,12 @@ def test_compared_arms_have_random_cells_that_were_looked_up():
     assert set(shown.arm) == {"DARTS", "K = 4", "random cell"} and shown.finished.dtype == bool
     drawn = shown[shown.arm == "random cell"]
     assert len(drawn) == 20 and drawn.cifar10.between(10, 95).all() and drawn.percentile.notna().all()
+
+
+def test_cells_worse_than_the_mean_random_cell_are_counted():
+    found = [("a", 0, 90.0), ("a", 1, 70.0), ("b", 0, 79.0)] + [
+        ("random cell", s, a) for s, a in enumerate((70.0, 90.0))
+    ]
+    rows = pd.DataFrame(found, columns=["arm", "seed", "cifar10"]).assign(epoch=1)
+    told = collapse.beside_random(rows)
+    assert told == {"arms_n": "1 or 2", "arms_below": 2, "arms_all": 3, "arms_random": "80.0 %"}

@@ -29,11 +29,14 @@ from nasnb.analysis.pc_darts.plan import Plan, planned, runs_ahead
 from nasnb.analysis.pc_darts.stability import (
     beta_effect,
     beta_table,
+    by_seed,
     cells_in_common,
     decoded,
     edges_kept,
     full_scale_changes,
+    full_scale_skips,
     kept_in_common,
+    spans_at_the_end,
     weight_free_over_time,
 )
 from nasnb.analysis.pc_darts.subsets import on_subsets
@@ -45,6 +48,7 @@ __all__ = [
     "alpha_noise",
     "beta_effect",
     "beta_table",
+    "by_seed",
     "cells_in_common",
     "chain_of",
     "chains",
@@ -55,6 +59,7 @@ __all__ = [
     "expected_untouched",
     "fastest_step",
     "full_scale_changes",
+    "full_scale_skips",
     "gradient_of_alpha",
     "in_proportion",
     "kept_in_common",
@@ -67,6 +72,7 @@ __all__ = [
     "runs_ahead",
     "saved_bytes",
     "search_totals",
+    "spans_at_the_end",
     "step_costs",
     "supernet_costs",
     "table_3_arms",

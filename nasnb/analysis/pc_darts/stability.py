@@ -101,3 +101,36 @@ def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
     at_end = last.groupby(["run", "cell"]).changed.agg(last_nodes="size", last_changed="sum")
     found = counted.join(at_end).reset_index()
     return found.assign(share=[f"{100 * c / n:.0f} %" for c, n in zip(found.changed, found.nodes, strict=True)])
+
+
+def full_scale_skips(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Complete searches of others on CIFAR-10 in DARTS' space (tables `alpha_epochs`, `alpha_runs`): run, epoch, method.
+
+    Of the normal cell, in percent: `skip_of_rest` (skip's weight of what none leaves), `leads` (edges that skip leads),
+    `none` (its weight).
+    """
+    about = runs[(runs.space == "DARTS (8 ops)") & (runs.dataset == "cifar10")]
+    about = about.assign(method=np.where(about.method.str.startswith("PC-DARTS"), "PC-DARTS", "DARTS (2nd order)"))
+    rows = epochs[epochs.cell == "normal"].merge(about[["run", "method"]], on="run")
+    shares = ["skip_of_rest", "leads", "none"]
+    return rows[["run", "epoch", "method"]].assign(**{name: 100 * rows[name] for name in shares})
+
+
+def spans_at_the_end(skips: pd.DataFrame) -> dict[str, str]:
+    """Of `full_scale_skips`, the least and largest last value of each measure, as "pc_none": "12 to 16 %" ("darts_none")."""
+    last = (
+        skips.groupby(["method", "run"]).last().groupby("method")[["skip_of_rest", "leads", "none"]].agg(["min", "max"])
+    )
+    short = {"PC-DARTS": "pc", "DARTS (2nd order)": "darts"}
+    return {
+        f"{short[method]}_{name}": f"{last.loc[method, (name, 'min')]:.0f} to {last.loc[method, (name, 'max')]:.0f} %"
+        for method in last.index
+        for name in last.columns.levels[0]
+    }
+
+
+def by_seed(errors: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> pd.DataFrame:
+    """Errors by variant as rows for a figure: variant (broken into lines), seed, error_percent."""
+    broken = {name: name.replace(", ", ",\n") if {",", "="} & {*name} else name.replace(" ", "\n") for name in errors}
+    rows = [(broken[name], s, e) for name, each in errors.items() for s, e in zip(seeds, each, strict=True)]
+    return pd.DataFrame(rows, columns=["variant", "seed", "error_percent"])
