@@ -12,8 +12,8 @@ from nasnb.analysis.pc_darts.mixing import compared, early_epochs
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.data import n_batches
 
-# Small images that are hardly altered, a faster alpha, and small batches, for a supernet with K = 4 needs the steps to
-# get above chance. They are too few for the running statistics of BatchNorm, so those of the batch measure its accuracy.
+# Small images that are hardly altered, a faster alpha, and small batches, for a supernet with K = 4 needs many steps to
+# get above chance. They are too few for BatchNorm's running statistics, so those of the batch measure its accuracy.
 _MILD = {"batch_size": 32, "crop_padding": 1}
 _SEARCH: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"epochs": 1, "channels": 8, "train_images": 64, "validate_with": "batch"},

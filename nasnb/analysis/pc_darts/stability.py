@@ -104,7 +104,7 @@ def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def full_scale_skips(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Complete searches of others on CIFAR-10 in DARTS' space (tables `alpha_epochs`, `alpha_runs`): run, epoch, method.
+    """Complete searches of others on CIFAR-10 in DARTS' space: run, epoch, method; tables `alpha_epochs`, `alpha_runs`.
 
     Of the normal cell, in percent: `skip_of_rest` (skip's weight of what none leaves), `leads` (edges that skip leads),
     `none` (its weight).
@@ -117,7 +117,7 @@ def full_scale_skips(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def spans_at_the_end(skips: pd.DataFrame) -> dict[str, str]:
-    """Of `full_scale_skips`, the least and largest last value of each measure, as "pc_none": "12 to 16 %" ("darts_none")."""
+    """Of `full_scale_skips`, the least and largest last value of each measure: {"pc_none": "12 to 16 %", ...}."""
     last = (
         skips.groupby(["method", "run"]).last().groupby("method")[["skip_of_rest", "leads", "none"]].agg(["min", "max"])
     )
