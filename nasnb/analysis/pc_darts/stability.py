@@ -100,7 +100,9 @@ def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
     counted = rows.groupby(["run", "cell"]).changed.agg(nodes="size", changed="sum")
     at_end = last.groupby(["run", "cell"]).changed.agg(last_nodes="size", last_changed="sum")
     found = counted.join(at_end).reset_index()
-    return found.assign(share=[f"{100 * c / n:.0f} %" for c, n in zip(found.changed, found.nodes, strict=True)])
+    found["share"] = [f"{100 * c / n:.0f} %" for c, n in zip(found.changed, found.nodes, strict=True)]
+    ends = zip(found.last_changed, found.last_nodes, strict=True)
+    return found.assign(at_the_end=[f"{changed} of {nodes}" for changed, nodes in ends])
 
 
 def full_scale_skips(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
