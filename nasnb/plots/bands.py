@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nasnb.plots.curves import plot_band
 from nasnb.plots.style import SERIES, SERIES_MARKERS, WIDTH, hide_rest
@@ -35,6 +36,7 @@ def plot_bands(
             style = {"color": SERIES[i % len(SERIES)], "marker": SERIES_MARKERS[i % len(SERIES_MARKERS)]}
             plot_band(part, column, ax=ax, label=str(name), markersize=4, **style)
         ax.set(xlabel=xlabel, ylabel=label, yscale="log" if column in log else "linear")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     hide_rest(axes, len(panels))
     handles, labels = axes.flat[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
