@@ -135,7 +135,7 @@ def test_changes_by_beta_are_counted_after_the_warm_up():
     table = pd.DataFrame(rows, columns=["run", "epoch", "cell", "target", "raw", "changed"])
     line = pc_darts.full_scale_changes(table).iloc[0]
     assert (line.nodes, line.changed, line.last_nodes, line.last_changed) == (4, 2, 2, 2)
-    assert line.at_the_end == "2 of 2"
+    assert line["at the end"] == "2 of 2"
 
 
 def test_skips_of_complete_searches_are_of_cifar10_and_of_the_whole_space():

@@ -102,7 +102,7 @@ def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
     found = counted.join(at_end).reset_index()
     found["share"] = [f"{100 * c / n:.0f} %" for c, n in zip(found.changed, found.nodes, strict=True)]
     ends = zip(found.last_changed, found.last_nodes, strict=True)
-    return found.assign(at_the_end=[f"{changed} of {nodes}" for changed, nodes in ends])
+    return found.assign(**{"at the end": [f"{changed} of {nodes}" for changed, nodes in ends]})
 
 
 def full_scale_skips(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
