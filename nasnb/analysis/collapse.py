@@ -99,7 +99,7 @@ def against(rows: pd.DataFrame, arm: str, other: str, column: str = "cifar10") -
     return (ends[arm] - ends[other]).dropna() if {arm, other} <= set(ends) else pd.Series(dtype=float)
 
 
-def compared_arms(rows: pd.DataFrame, arms: Sequence[str], *, cells: int = 20) -> pd.DataFrame:
+def compared_arms(rows: pd.DataFrame, arms: Sequence[str], *, cells: int = 1000) -> pd.DataFrame:
     """The rows of some arms that are worth showing, with so many random cells looked up, each arm by its label."""
     rows, _ = worth_showing(rows)
     rows = pd.concat([rows[rows.arm.isin(arms)], looked_up(random_cells(range(cells)))])

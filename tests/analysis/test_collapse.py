@@ -171,7 +171,7 @@ def test_compared_arms_have_random_cells_that_were_looked_up():
     shown = collapse.compared_arms(rows, ["darts-1st", "k4"])
     assert set(shown.arm) == {"DARTS", "K = 4", "random cell"} and shown.finished.dtype == bool
     drawn = shown[shown.arm == "random cell"]
-    assert len(drawn) == 20 and drawn.cifar10.between(10, 95).all() and drawn.percentile.notna().all()
+    assert len(drawn) == 1000 and drawn.cifar10.between(10, 95).all() and drawn.percentile.notna().all()
 
 
 def test_cells_worse_than_the_mean_random_cell_are_counted():
