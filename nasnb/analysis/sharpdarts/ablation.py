@@ -131,17 +131,23 @@ def test_intervals(
 
 
 def reported_errors(errors: pd.DataFrame) -> pd.DataFrame:
-    """Of `errors_of`, both ways to report: the last epoch, and the paper's median ± half the range of the best one."""
+    """Of `errors_of`, both ways to report: the last epoch, and the paper's median ± half the range of the best one.
 
-    def spread(values: pd.Series) -> str:
-        return f"{values.median():.2f} ± {np.ptp(values) / 2:.2f} %"
+    A single network has no spread.
+    """
+
+    def told(middle: float, values: pd.Series, spread: float) -> str:
+        return f"{middle:.2f} ± {spread:.2f} %" if len(values) > 1 else f"{middle:.2f} %"
+
+    def in_range(values: pd.Series) -> str:
+        return told(values.median(), values, np.ptp(values) / 2)
 
     groups = errors.groupby("architecture", sort=False)
     return pd.DataFrame(
         {
-            "last epoch, mean ± sd": groups["last"].apply(lambda v: f"{v.mean():.2f} ± {v.std():.2f} %"),
-            "last epoch, median ± range/2": groups["last"].apply(spread),
-            "best epoch, median ± range/2": groups["best"].apply(spread),
+            "last epoch, mean ± sd": groups["last"].apply(lambda v: told(v.mean(), v, v.std())),
+            "last epoch, median ± range/2": groups["last"].apply(in_range),
+            "best epoch, median ± range/2": groups["best"].apply(in_range),
             "thousand parameters": groups.thousands.apply(lambda v: f"{v.min():.1f} to {v.max():.1f}"),
             "networks": groups.size(),
         }
