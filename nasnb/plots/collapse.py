@@ -72,7 +72,8 @@ def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: M
     Keys are columns of `ends` (arm, cifar10, percentile); each table has arm, n, mean, low, high in the order of the
     rows from the top. `marks` are vertical lines in the first panel, by their words.
     """
-    order = next(iter(means.values())).arm
+    named = next(iter(means.values()))
+    order = named.arm
     size = (WIDTH, 0.3 * len(order) + 1.2)
     fig, axes = plt.subplots(1, len(means), figsize=size, sharey=True, squeeze=False)
     for ax, (column, table) in zip(axes[0], means.items(), strict=True):
@@ -84,17 +85,13 @@ def plot_arms(ends: pd.DataFrame, means: Mapping[str, pd.DataFrame], *, marks: M
             ax.plot([line.low, line.high], [row, row], color=INK, linewidth=1.6)
             ax.plot(line.mean, row, SERIES_MARKERS[2], color=INK, markersize=5)
         ax.set_xlabel(ARM_COLUMNS[column])
-        ax.set_xlim(-2, 102)  # percents; an interval of few seeds may go on beyond
+        ax.set_xlim(-1, 101)  # percentages: an interval of few seeds leaves what is possible
     for name, value in marks.items():
         axes[0, 0].axvline(value, color=MUTED, linestyle=":", linewidth=1)
         side = "right" if name == RANDOM else "left"
         axes[0, 0].annotate(
             f" {name} ", (value, -0.9), ha=side, va="bottom", fontsize=8, color=MUTED, annotation_clip=False
         )
-    for ax in axes[0]:  # percentages: an interval of three seeds leaves what is possible
-        low, high = ax.get_xlim()
-        ax.set_xlim(max(low, -1), min(high, 101))
-    counted = next(iter(means.values()))
-    axes[0, 0].set_yticks(range(len(order)), [f"{arm}, n = {n}" for arm, n in zip(order, counted.n, strict=True)])
+    axes[0, 0].set_yticks(range(len(order)), [f"{arm}, n = {n}" for arm, n in zip(order, named.n, strict=True)])
     axes[0, 0].set_ylim(len(order) - 0.4, -0.6)
     return fig

@@ -19,8 +19,9 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 a chapter failed, 2 a mistake in the command, 128 + n ended by signal n."""
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    for word in rest:
-        parser.error(f"unrecognized arguments: {word}" + f"; a parameter is given with -p {word}" * ("=" in word))
+    if rest:
+        hint = f"; a parameter is given with -p {rest[0]}" if "=" in rest[0] else ""
+        parser.error(f"unrecognized arguments: {rest[0]}{hint}")
     from nasnb.workflow import execute  # here and below as late as can be: --help shall not wait for torch
 
     try:

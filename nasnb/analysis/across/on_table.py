@@ -38,10 +38,10 @@ def foretelling_on_table(ends: pd.DataFrame, *, given: str = "valid_accuracy") -
     lines = []
     for name, (words, sign) in SIGNALS.items():
         part = ends.dropna(subset=[name, "cifar10", given])
-        ranks = part[[name, "cifar10", given]].rank() if name != given else part[[name, "cifar10"]].rank()
-        r = ranks.corr()
         rho, low, high, n = correlation_with_interval(sign * part[name], part.cifar10, method="fisher")
-        beside = np.nan if name == given else sign * _partial(r, name, "cifar10", given)
+        beside = np.nan
+        if name != given:
+            beside = sign * _partial(part[[name, "cifar10", given]].rank().corr(), name, "cifar10", given)
         lines.append({"signal": words, "n": n, "correlation": rho, "low": low, "high": high, "beside": beside})
     return pd.DataFrame(lines)
 
