@@ -20,7 +20,7 @@ _ESTIMATE: dict[str, Callable] = {"pearson": stats.pearsonr, "spearman": stats.s
 
 
 class Interval(NamedTuple):
-    """A correlation and the ends of its interval; NaN where the points are too few or do not vary."""
+    """A correlation and the ends of its interval; NaN where the points are too few, do not vary, or agree perfectly."""
 
     value: float
     low: float
@@ -68,10 +68,10 @@ def _correlation(x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"], kind:
 
 
 def _fisher(value: float, n: int, kind: str, level: float) -> tuple[float, float]:
-    if n < 5 or np.isnan(value):
+    if n < 5 or not abs(value) < 1 - 1e-12:  # Fisher's z of a perfect correlation is infinite, whatever n is
         return float("nan"), float("nan")
     reach = stats.norm.ppf((1 + level) / 2) * sqrt(_VARIANCE[kind](n, value))
-    z = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
+    z = np.arctanh(value)
     return float(np.tanh(z - reach)), float(np.tanh(z + reach))
 
 

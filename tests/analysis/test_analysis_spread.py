@@ -63,6 +63,7 @@ def test_fisher_by_hand_and_against_scipy():
     assert found[1:3] == pytest.approx(tuple(stats.pearsonr(x, y).confidence_interval(0.95)))
     wider = [correlation_with_interval(x, y, kind, method="fisher") for kind in ("spearman", "kendall")]
     assert all(w.low < w.value < w.high for w in wider)
+    assert np.isnan(correlation_with_interval(x, 2 * x, method="fisher")[1:3]).all(), "a perfect one has no interval"
 
 
 def test_a_rank_correlation_covers_the_truth():
