@@ -89,9 +89,12 @@ def settled() -> str:
     """A line per kind of kept evidence: claims, their verdicts, n, date, and which it decides."""
     groups: dict[str, list[tuple[Answer, Evidence]]] = {}
     for answer in all_answers(figures_dir=FIGURES):
+        strongest: dict[str, Evidence] = {}  # of several results of one kind
         for each in filter(None, (answer.best, *answer.others)):
+            strongest.setdefault(each.kind, each)
+        for kind, each in strongest.items():
             if each.date:
-                groups.setdefault(each.kind, []).append((answer, each))
+                groups.setdefault(kind, []).append((answer, each))
     return boxed(pd.DataFrame([_settled(kind, groups[kind]) for kind in KINDS if kind in groups]), escape=False)
 
 
@@ -115,8 +118,9 @@ def _link(answer: Answer) -> str:
 def maker(folder: str, name: str) -> str:
     """The command that makes a kept result again, in short."""
     modules = {"supernets": f"kept_supernets {name}", "nas-bench-201": "kept_bench201 out/rows.csv.gz"}
+    small = " --size small" if name.startswith("small-") else ""
     if folder in modules:
-        return f"python -m nasnb.workflow.{modules[folder]}"
+        return f"python -m nasnb.workflow.{modules[folder]}{small}"
     script = FIGURES / folder / f"make_{name}.py"
     if script.exists():
         return f"python {script.relative_to(ROOT)}"

@@ -50,7 +50,10 @@ class Answer(NamedTuple):
             words.append(f"n = {finding.n_needed:,} would decide")
         if finding.verdict == OPEN and finding.p_holm > 0.05 and (finding.low > 0 or finding.high < 0):
             words.append(f"alone it would decide, not among the primary claims (Holm: p = {finding.p_holm:.2f})")
-        words += [f"{each.kind}: {each.finding.verdict}" for each in self.others]
+        words += [
+            f"{each.kind}{'' if each.kind == EXACT else f', n = {each.finding.n:,}'}: {each.finding.verdict}"
+            for each in self.others
+        ]
         return "; ".join(words)
 
 
@@ -81,8 +84,8 @@ def known(chapter: str, found: Sequence[Evidence] = (), *, figures_dir: str | Pa
 
 def _older(found: Sequence[Evidence], kept: Sequence[Evidence]) -> list[Evidence]:
     """What was kept, without what was measured anew in the same way."""
-    new = {(each.claim.id, each.kind) for each in found}
-    return [each for each in kept if (each.claim.id, each.kind) not in new]
+    new = {each.key for each in found}
+    return [each for each in kept if each.key not in new]
 
 
 def counts_in_words(answers: Sequence[Answer]) -> str:

@@ -55,6 +55,11 @@ class Evidence:
     commit: str = ""
     date: str = ""
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it replaces when it is measured again: a claim may have several kept results of one kind."""
+        return self.claim.id, self.kind, self.run
+
 
 def evidence(id: str, values: Any, *, kind: str, null: Any = 0.0, learned: bool = True, **origin: Any) -> Evidence:
     """Evidence for a claim from its values, or from a Finding that published summaries gave.
@@ -74,25 +79,30 @@ def evidence(id: str, values: Any, *, kind: str, null: Any = 0.0, learned: bool 
 
 
 def ranking(found: Iterable[Evidence]) -> list[Evidence]:
-    """The strongest first, in the order of `KINDS`; what says nothing gives way to what says something."""
-    return sorted(found, key=lambda each: (each.finding.n == 0, KINDS.index(each.kind)))
+    """The strongest first, in the order of `KINDS`; what says nothing gives way to what says something.
+
+    Of one kind, networks that have learnt go before others, then more seeds before fewer.
+    """
+    return sorted(
+        found, key=lambda each: (each.finding.n == 0, KINDS.index(each.kind), not each.learned, -each.finding.n)
+    )
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
 def write_evidence(chapter: str, found: Iterable[Evidence], *, figures_dir: str | Path = "figures") -> Path:
-    """Renew the lines of these claims and kinds in the chapter's file; all others stay as they are."""
+    """Renew the lines of these claims, kinds and runs in the chapter's file; all others stay as they are."""
     path = _path(chapter, figures_dir)
     lasting = [each for each in found if each.values is not None and each.kind != RUN]
-    new = {(each.claim.id, each.kind) for each in lasting}
-    lines = [line for line in _lines(path) if (line["claim"], line["evidence"]) not in new]
+    new = {each.key for each in lasting}
+    lines = [line for line in _lines(path) if _key(line) not in new]
     lines += [line for each in lasting for line in _lines_of(each)]
     path.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(lines, key=lambda line: (line["claim"], KINDS.index(line["evidence"]))))
+    writer.writerows(sorted(lines, key=lambda line: (line["claim"], KINDS.index(line["evidence"]), line["run"])))
     write_whole(path, text.getvalue().encode())
     return path
 
@@ -109,8 +119,12 @@ def read_evidence(chapter: str, *, figures_dir: str | Path = "figures") -> list[
                 f"{path}, line {number}: no evidence of kind {line.get('evidence')!r}; the columns are "
                 f"{', '.join(COLUMNS)}"
             )
-        groups.setdefault((line["claim"], line["evidence"]), []).append(line)
+        groups.setdefault(_key(line), []).append(line)
     return [_evidence_of(lines) for lines in groups.values()]
+
+
+def _key(line: Mapping[str, str]) -> tuple[str, str, str]:
+    return line["claim"], line["evidence"], line["run"]
 
 
 def _path(chapter: str, figures_dir: str | Path) -> Path:

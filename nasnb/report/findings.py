@@ -79,7 +79,7 @@ class Findings:
             commit=(made["commit"] or "")[:10],
         )
         n = new.finding.n if of.design != EXACT else 1
-        self.found = [old for old in self.found if (old.claim.id, old.kind) != (id, kind)]
+        self.found = [old for old in self.found if old.key != new.key]
         self.found.append(replace(new, seeds=tuple(range(self.seed, self.seed + n))))
         return new.finding
 

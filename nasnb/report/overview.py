@@ -63,11 +63,12 @@ def command(answer: Answer) -> str:
     of, kind, run = answer.claim, getattr(answer.best, "kind", ""), getattr(answer.best, "run", "")
     if run == "08-full-scale" != of.chapter:
         return "python figures/08-full-scale/tell_chapters.py"
-    if run == ON_TABLE or of.unjudged == KEPT_ON_TABLE:
+    if run.split("/")[0] == ON_TABLE or of.unjudged == KEPT_ON_TABLE:
+        size = "--size small " if "small" in run else ""
         return (
-            "python -m nasnb.workflow.crowd runs/bench201 --data cifar10-16.npz "
+            f"python -m nasnb.workflow.crowd runs/bench201 --data cifar10-16.npz {size}"
             f"--plan {','.join(arms_of(of.id))}@0-7 --to out && python -m nasnb.workflow.kept_bench201 "
-            "out/rows.csv.gz --seconds 0 --figures-dir out/figures"
+            f"out/rows.csv.gz --seconds 0 {size}--figures-dir out/figures"
         )
     preset = "paper" if of.unjudged == GPU else kind if kind in ("gpu", "paper", "overnight") else "overnight"
     preset = "laptop" if of.design == EXACT or kind == "full scale" else preset  # read and counted, not trained

@@ -34,7 +34,7 @@ from nasnb.runs import Result
 from nasnb.runs.files import read_json, write_whole
 from nasnb.runs.result import read_result
 from nasnb.spaces.bench201 import BENCH201_NAMES
-from nasnb.workflow.arms import Arm, arms
+from nasnb.workflow.arms import SIZES, Arm, arms
 
 PARCEL = 15 * 2**20  # bytes of a zip file: small enough for whatever carries it
 AT_MOST = 48 * 2**20  # bytes of unfinished runs that travel
@@ -43,8 +43,8 @@ FAILED = 3  # exit code of a process whose search failed
 Planned = tuple[Arm, int]  # an arm and a seed
 
 
-def jobs(plan: Sequence[str]) -> list[Planned]:
-    """What `arm,arm@0-5` stand for, in order; within one of them all arms of a seed before the next.
+def jobs(plan: Sequence[str], size: str = "whole") -> list[Planned]:
+    """What `arm,arm@0-5` stand for at one of SIZES, in order; within one of them all arms of a seed before the next.
 
     So the n are even whenever time runs out. Raises ValueError for what is no such text, or an unknown arm.
     """
@@ -55,7 +55,7 @@ def jobs(plan: Sequence[str]) -> list[Planned]:
         if not (first.isdigit() and (last or first).isdigit()):
             raise ValueError(f"cannot read {text!r}: expected arms and seeds, such as 'darts-1st,sgas@0-5' or 'core@0'")
         for seed in range(int(first), int(last or first) + 1):
-            for arm in arms(names.split(",") if names != "all" else []):
+            for arm in arms(names.split(",") if names != "all" else [], size):
                 found.setdefault(title((arm, seed)), (arm, seed))
     return list(found.values())
 
@@ -114,7 +114,7 @@ def work(number: int, waiting: multiprocessing.Queue, where: dict) -> None:
     os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
     torch.set_num_threads(1)
     data = unpack(where["data"]).to(where["device"])
-    todo = jobs(where["plan"])
+    todo = jobs(where["plan"], where["size"])
     while True:
         try:
             index, changes = waiting.get(timeout=1)
@@ -145,7 +145,7 @@ def run(where: dict, *, workers: int, minutes: float) -> None:
     out, until = Path(where["out"]), time.monotonic() + 60 * minutes
     for folder in ("runs", "rows", "done", "errors"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    todo = jobs(where["plan"])
+    todo = jobs(where["plan"], where["size"])
     left = [i for i, job in enumerate(todo) if not (out / "done" / title(job)).exists()]
     context = multiprocessing.get_context("spawn")
     waiting = context.Queue()
@@ -279,11 +279,12 @@ def from_command_line(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--minutes", type=float, default=1e6, help="stop in time, saving what runs")
     parser.add_argument("--plan", nargs="*", default=["all@0-7"], help="arms and seeds: core@0-5 or k4,k4-beta@3")
+    parser.add_argument("--size", default="whole", choices=SIZES, help="channels and images of the searches")
     parser.add_argument("--changes", type=json.loads, default={}, help="of every config, as JSON")
     parser.add_argument("--state", type=Path, nargs="*", default=[], help="zip files of an earlier call")
     parser.add_argument("--to", type=Path, help="folder for rows.csv.gz and state-*.zip")
     a = parser.parse_args(arguments)
-    where = {"out": str(a.out), "data": a.data, "device": a.device, "plan": a.plan, "changes": a.changes}
+    where = {name: getattr(a, name) for name in ("data", "device", "plan", "size", "changes")} | {"out": str(a.out)}
     jobs(a.plan)  # refuses what it cannot read before anything starts
     a.out.mkdir(parents=True, exist_ok=True)
     lay_out(a.state, a.out)

@@ -1,13 +1,14 @@
 """The kept figures of the NAS-Bench-201 experiment, from the rows of `nasnb.workflow.crowd`.
 
 python -m nasnb.workflow.kept_bench201 OUT/rows.csv.gz --seconds 1620
+python -m nasnb.workflow.kept_bench201 OUT/rows.csv.gz --seconds 9000 --size small
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ from nasnb.plots.style import svg, use_style
 from nasnb.report.evidence import Evidence, evidence, write_evidence
 from nasnb.runs.kept import keep
 from nasnb.runs.record import now
-from nasnb.workflow.arms import ALPHA_RATES, IMAGES, SIZE
+from nasnb.workflow.arms import ALPHA_RATES, IMAGES, SIZES
 
 FOLDER = "nas-bench-201"
 COLUMNS = [
@@ -52,25 +53,42 @@ def phases(rows: pd.DataFrame) -> pd.DataFrame:
     return part.assign(images=named.images.astype(int), rate=named.rate.astype(float))
 
 
-def provenance(rows: pd.DataFrame, *, data: str, seconds: float, arms: Sequence[str]) -> dict:
-    """Where the numbers come from: what all arms share, seeds, device, commit, seconds of the whole."""
-    return {
-        "data": data,
-        "config": asdict(SIZE) | {"arms": list(arms)},
-        "seed": sorted(map(int, rows.seed.unique())),
-        "device": ", ".join(sorted(rows.device.astype(str).unique())),
-        "commit": ", ".join(sorted(rows.commit.astype(str).unique())),
-        "seconds": seconds,
-    }
+@dataclass(frozen=True)
+class Experiment:
+    """What all its rows share: how the images are named, seconds of the whole, one of SIZES, where it is kept."""
+
+    data: str
+    seconds: float
+    size: str = "whole"
+    figures_dir: str | Path = "figures"
+
+    @property
+    def prefix(self) -> str:
+        """Of the names of its results: those of the whole size have none."""
+        return "" if self.size == "whole" else f"{self.size}-"
+
+    @property
+    def scale(self) -> str:
+        """In words."""
+        size = SIZES[self.size]
+        return (
+            f"Cells looked up in NAS-Bench-201; search: 16 px, {size.channels} channels, {size.cells} cell per stage, "
+            f"{size.train_images:,} images, {size.epochs} epochs, alpha's rate {size.alpha_lr:g}"
+        )
+
+    def record(self, rows: pd.DataFrame) -> dict:
+        """Where the numbers come from: what all arms share, seeds, device, commit, seconds of the whole."""
+        return {
+            "data": self.data,
+            "config": asdict(SIZES[self.size]) | {"arms": sorted(rows.arm.unique())},
+            "seed": sorted(map(int, rows.seed.unique())),
+            "device": ", ".join(sorted(rows.device.astype(str).unique())),
+            "commit": ", ".join(sorted(rows.commit.astype(str).unique())),
+            "seconds": self.seconds,
+        }
 
 
-SCALE = (
-    f"Cells looked up in NAS-Bench-201; search: 16 px, {SIZE.channels} channels, {SIZE.cells} cell per stage, "
-    f"{SIZE.train_images:,} images, {SIZE.epochs} epochs, alpha's rate {SIZE.alpha_lr:g}"
-)
-
-
-def keep_all(rows: pd.DataFrame, *, data: str, seconds: float, figures_dir: str | Path = "figures") -> None:
+def keep_all(rows: pd.DataFrame, of: Experiment) -> None:
     """Write what there is enough of: the collapse, the phase diagram, the arms with random cells as their floor."""
     rows = collapse.looked_up(rows.assign(finished=rows.get("finished", True)))
     table = Bench201Table.load()
@@ -79,27 +97,26 @@ def keep_all(rows: pd.DataFrame, *, data: str, seconds: float, figures_dir: str 
     use_style()
 
     def write(name: str, figure: plt.Figure, shown: pd.DataFrame, words: tuple[str, str]) -> None:
-        record = provenance(shown, data=data, seconds=seconds, arms=sorted(shown.arm.unique()))
         columns = [column for column in ("images", "rate", *COLUMNS) if column in shown]
-        record |= dict(zip(("alt", "scale"), words, strict=True))
-        keep(f"{FOLDER}/{name}", svg(figure), shown[columns], record, figures_dir=figures_dir)
+        record = of.record(shown) | dict(zip(("alt", "scale"), words, strict=True))
+        keep(f"{FOLDER}/{of.prefix}{name}", svg(figure), shown[columns], record, figures_dir=of.figures_dir)
         plt.close(figure)
 
     whole = rows[rows.finished]
     darts, diagram, arms = whole[whole.arm == "darts-1st"], phases(rows), rows[~rows.arm.str.startswith("phase-")]
     if len(darts):
-        write("collapse", plot_collapse(darts, median=median), darts, collapse_words(darts))
+        write("collapse", plot_collapse(darts, median=median), darts, collapse_words(darts, of.scale))
     if len(diagram):
         panels = {
             f"{n:,} images, alpha's rate {rate:g}": diagram[(diagram.images == n) & np.isclose(diagram.rate, rate)]
             for n in IMAGES
             for rate in ALPHA_RATES
         }
-        write("phases", plot_panels(panels, columns=3, median=median), diagram, phase_words(diagram))
+        write("phases", plot_panels(panels, columns=3, median=median), diagram, phase_words(diagram, of.scale))
     if len(arms):
         arms, left_out = collapse.worth_showing(arms)
         panels = {collapse.label(arm): part for arm, part in arms.groupby("arm", sort=False)}
-        words = arm_words(arms, left_out)
+        words = arm_words(arms, left_out, of.scale)
         write("trajectories", plot_panels(panels, columns=3, median=median), arms, words)
         shown = collapse.at_the_end(arms)
         marks = {RANDOM: median, "best cell": float(accuracies.max())}
@@ -115,7 +132,7 @@ def arms_figure(ends: pd.DataFrame, marks: dict[str, float]) -> plt.Figure:
     return plot_arms(both[both.arm != "random cell"], means, marks=marks)
 
 
-def collapse_words(darts: pd.DataFrame) -> tuple[str, str]:
+def collapse_words(darts: pd.DataFrame, scale: str) -> tuple[str, str]:
     """Alt text and caption, from the numbers."""
     mean = darts.groupby("epoch")[["cifar10", "valid_accuracy"]].mean()
     top, end = mean.cifar10.idxmax(), mean.index.max()
@@ -125,10 +142,10 @@ def collapse_words(darts: pd.DataFrame) -> tuple[str, str]:
         f"supernet goes from {before.valid_accuracy:.1f} to {after.valid_accuracy:.1f} % on held-out images"
     )
     alt = f"DARTS over {end} epochs, n = {darts.seed.nunique()}: {fall}."
-    return alt, f"Thin: seeds, thick: their mean, n = {darts.seed.nunique()}. Dotted: {RANDOM}. {SCALE}."
+    return alt, f"Thin: seeds, thick: their mean, n = {darts.seed.nunique()}. Dotted: {RANDOM}. {scale}."
 
 
-def phase_words(diagram: pd.DataFrame) -> tuple[str, str]:
+def phase_words(diagram: pd.DataFrame, scale: str) -> tuple[str, str]:
     """Alt text and caption, from the numbers."""
     ends = collapse.at_the_end(diagram)
     counts = ends.groupby(["images", "rate"]).seed.nunique()
@@ -138,14 +155,14 @@ def phase_words(diagram: pd.DataFrame) -> tuple[str, str]:
     crosses = f" A cross: where one of {cut} searches that were not finished stands." if cut else ""
     alt = f"Accuracy of DARTS' cell over the epochs by number of images and alpha's learning rate: {down}."
     seeds = f"n = {_range(counts)} finished seeds in {len(counts)} panels"
-    return alt, f"A line per seed, {seeds}; {down}.{crosses} Dotted: {RANDOM}. {SCALE}, unless a panel says so."
+    return alt, f"A line per seed, {seeds}; {down}.{crosses} Dotted: {RANDOM}. {scale}, unless a panel says so."
 
 
 def _range(counts: pd.Series) -> str:
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
 
-def arm_words(arms: pd.DataFrame, left_out: Sequence[str]) -> tuple[str, str]:
+def arm_words(arms: pd.DataFrame, left_out: Sequence[str], scale: str) -> tuple[str, str]:
     """Alt text and caption, from the numbers."""
     means = collapse.summary(arms).sort_values("mean")
     worst, best = means.iloc[0], means.iloc[-1]
@@ -156,10 +173,10 @@ def arm_words(arms: pd.DataFrame, left_out: Sequence[str]) -> tuple[str, str]:
     bars = "Bars: 95 % t interval of the mean, from 3 seeds on."
     names = ", ".join(map(collapse.label, left_out))
     gone = f" Left out, since its supernet ends near chance: {names}." if names else ""
-    return alt, f"n = {_range(means.n)} per arm. {bars} Dotted: {RANDOM}.{gone} {SCALE}."
+    return alt, f"n = {_range(means.n)} per arm. {bars} Dotted: {RANDOM}.{gone} {scale}."
 
 
-def keep_claims(rows: pd.DataFrame, *, data: str, figures_dir: str | Path = "figures") -> list[Evidence]:
+def keep_claims(rows: pd.DataFrame, of: Experiment) -> list[Evidence]:
     """Write the effects of every claim that the rows can answer, seed by seed, to its chapter's `claims.csv`."""
     rows = collapse.looked_up(rows)
     commit = ", ".join(sorted({str(commit)[:10] for commit in rows.commit.unique()}))
@@ -170,8 +187,8 @@ def keep_claims(rows: pd.DataFrame, *, data: str, figures_dir: str | Path = "fig
                 values.to_numpy(),
                 kind="NAS-Bench-201",
                 learned=collapse.has_learned(rows, id),
-                scale=f"{data}; {SCALE}",
-                run=FOLDER,
+                scale=f"{of.data}; {of.scale}",
+                run=FOLDER if of.size == "whole" else f"{FOLDER}/{of.prefix}arms",
                 commit=commit,
                 date=now()[:10],
             ),
@@ -180,7 +197,7 @@ def keep_claims(rows: pd.DataFrame, *, data: str, figures_dir: str | Path = "fig
         for id, values in collapse.effects(rows).items()
     ]
     for chapter in {each.claim.chapter for each in found}:
-        write_evidence(chapter, [each for each in found if each.claim.chapter == chapter], figures_dir=figures_dir)
+        write_evidence(chapter, [each for each in found if each.claim.chapter == chapter], figures_dir=of.figures_dir)
     return found
 
 
@@ -190,6 +207,7 @@ def from_arguments(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("rows", type=Path, help="rows.csv.gz")
     parser.add_argument("--data", default="CIFAR-10 (JPEG copy), 16 px", help="how the image set is named")
     parser.add_argument("--seconds", type=float, required=True, help="that the experiment took")
+    parser.add_argument("--size", default="whole", choices=SIZES, help="channels and images that the searches had")
     parser.add_argument("--commit", help="of the code, where the machine had a copy of it without its history")
     parser.add_argument("--figures-dir", default="figures")
     a = parser.parse_args(arguments)
@@ -197,8 +215,9 @@ def from_arguments(arguments: Sequence[str] | None = None) -> None:
     rows["arm"] = rows.arm.str.replace(r"/.*\+pt$", "/pt", regex=True)
     if a.commit:
         rows["commit"] = a.commit
-    keep_all(rows, data=a.data, seconds=a.seconds, figures_dir=a.figures_dir)
-    for each in keep_claims(rows, data=a.data, figures_dir=a.figures_dir):
+    of = Experiment(a.data, a.seconds, a.size, a.figures_dir)
+    keep_all(rows, of)
+    for each in keep_claims(rows, of):
         print(f"{each.claim.id}: {each.finding.verdict}, {each.finding.words(each.claim.unit)}")
 
 

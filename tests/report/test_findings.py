@@ -65,6 +65,15 @@ def test_a_new_run_replaces_its_own_lines_only(folder):
     assert n == {(PAIRED, "overnight"): 3, (PAIRED, "gpu"): 6, (EXACT, "exact"): 1}
 
 
+def test_runs_of_one_kind_stand_beside_each_other_and_the_one_with_more_seeds_speaks(folder):
+    few, many = made([1.0, 2.0, 3.0], run="large"), made(EFFECTS, run="small")
+    for each in (few, many, few):
+        write_evidence(CHAPTER, [each], figures_dir=folder)
+    (answer,) = [each for each in answers_of(claims(CHAPTER), read_evidence(CHAPTER, figures_dir=folder)) if each.best]
+    assert (answer.best.run, [each.run for each in answer.others]) == ("small", ["large"])
+    assert "; overnight, n = 3: " in answer.told()
+
+
 def test_this_runs_small_numbers_are_not_kept(folder):
     write_evidence(CHAPTER, [made(EFFECTS, kind="this run")], figures_dir=folder)
     assert read_evidence(CHAPTER, figures_dir=folder) == []
@@ -92,6 +101,8 @@ def test_the_strongest_evidence_answers_unless_it_is_empty():
     assert ranking([small, large]) == [large, small]
     assert ranking([made([math.nan, math.nan]), small])[0] is small
     assert ranking([]) == []
+    at_chance = made([*EFFECTS, 1.0], learned=False)
+    assert ranking([at_chance, large]) == [large, at_chance]
     assert set(KIND_WORDS) == set(KINDS)
 
 
@@ -118,7 +129,7 @@ def test_a_chapter_speaks_with_its_strongest_evidence_and_shows_its_own(folder):
     assert small[PAIRED].verdict == "open"
     (answer,) = [each for each in small.answers() if each.claim.id == PAIRED]
     assert (answer.verdict, answer.best.kind) == ("supported", "overnight")
-    assert [each.kind for each in answer.others] == ["this run"] and "this run: open" in answer.told()
+    assert [each.kind for each in answer.others] == ["this run"] and "this run, n = 3: open" in answer.told()
     row = forest_row(answer)
     assert [mark.kind for mark in row.marks] == ["overnight", "this run"]
     assert row.marks[0].estimate == pytest.approx(answer.best.finding.estimate / answer.claim.margin)

@@ -101,7 +101,7 @@ def test_whoever_is_told_to_stop_leaves_no_process_behind(tmp_path, data):
 
 @pytest.mark.slow
 def test_a_search_that_fails_is_named_and_the_others_go_on(tmp_path, data):
-    where = {"out": str(tmp_path), "data": str(data), "device": "cpu", "plan": ["sgas,max-w@0"]}
+    where = {"out": str(tmp_path), "data": str(data), "device": "cpu", "plan": ["sgas,max-w@0"], "size": "whole"}
     crowd.run({**where, "changes": TINY | {"precision": "nonsense"}}, workers=1, minutes=1)
     assert sorted(path.stem for path in (tmp_path / "errors").iterdir()) == ["max-w-0", "sgas-0"]
     assert "unknown precision" in (tmp_path / "errors/sgas-0.txt").read_text()
@@ -127,3 +127,12 @@ def test_curvature_is_looked_at_every_tenth_epoch(tmp_path):
     seen = arms.alpha_curvature(replace(epoch, number=10))
     assert seen["eigenvalue"] == seen["eigenvalue"]
     assert all(torch.equal(before[name], value) for name, value in epoch.state.net.state_dict().items())
+
+
+def test_small_searches_keep_the_proportions():
+    whole, small = (
+        {arm.name: arm.config for arm, _ in crowd.jobs(["darts-1st,one-level-half@0"], size)} for size in arms.SIZES
+    )
+    assert (small["darts-1st"].channels, small["darts-1st"].train_images) == (8, 2000)
+    images = [each["one-level-half"].train_images for each in (whole, small)]
+    assert images == [2500, 1000]

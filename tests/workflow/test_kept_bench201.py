@@ -54,3 +54,15 @@ def test_figures_and_evidence_carry_their_origin(tmp_path, capsys):
     assert (sgas.kind, sgas.finding.n, sgas.seeds) == ("NAS-Bench-201", 3, (0, 1, 2))
     assert sgas.finding.estimate == np.float64(94.3733 - 54.2967)
     assert "darts-pt/sgas-201: " in capsys.readouterr().out
+
+
+def test_small_searches_stand_beside_the_whole_ones(tmp_path):
+    experiment(tmp_path / "rows.csv.gz")
+    out, common = tmp_path / "figures", [str(tmp_path / "rows.csv.gz"), "--seconds", "60", "--commit", "0123456789"]
+    for size in ("whole", "small"):
+        from_arguments([*common, "--size", size, "--figures-dir", str(out)])
+    small = kept(f"{FOLDER}/small-arms", figures_dir=out)
+    assert small.record["config"]["channels"] == 8 and "2,000 images" in small.record["scale"]
+    assert kept(f"{FOLDER}/arms", figures_dir=out).record["config"]["channels"] == 16
+    runs = [each.run for each in read_evidence("06-darts-pt", figures_dir=out) if each.claim.id == "darts-pt/sgas-201"]
+    assert sorted(runs) == [FOLDER, f"{FOLDER}/small-arms"]
