@@ -1,82 +1,55 @@
-"""Whether a kept result is older than the code that made it: digests of the modules in use and of its chapter."""
+"""Whether a kept result is older than the code that made it: digests of all statements that its makers reach."""
 
 from __future__ import annotations
 
-import ast
 import functools
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nasnb.runs.files import checksum, read_json, runs_folder
+from nasnb.runs.files import read_json, runs_folder
+from nasnb.runs.reach import CodeBase
 
-PACKAGE = Path(__file__).resolve().parents[1]
-DIGITS = 8
-
-
-def code_in_use(chapter: Path | None = None) -> dict[str, str]:
-    """{module of this package that is loaded: its digest}, and the chapter's, if it is there.
-
-    A digest tells statements apart, not comments, docstrings or layout.
-    """
-    found = {name: _digest_of(name) for name in _loaded()}
-    if chapter is not None and chapter.exists():
-        found[chapter.name] = _digest_of_notebook(chapter)
-    return {name: digest for name, digest in found.items() if digest is not None}
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT_NUMBERS = ("nasnb.runs", "nasnb.report", "nasnb.plots")  # files, verdicts and drawings change no measurement
 
 
-def outdated(code: dict[str, str], notebooks: Path) -> list[str]:
-    """Modules and the chapter of `code` that are gone, or say something else by now."""
+def running(chapter: str) -> str:
+    """What runs in this process and keeps a result: a module, or a script by its path, or else the chapter."""
+    main = sys.modules["__main__"]
+    module, path = getattr(getattr(main, "__spec__", None), "name", ""), getattr(main, "__file__", None)
+    if module and ROOT.joinpath(*module.split(".")).with_suffix(".py").exists():
+        return module
+    if not module and path is not None and Path(path).resolve().is_relative_to(ROOT):
+        script = Path(path).resolve().relative_to(ROOT)
+        return script.as_posix()
+    return f"notebooks/{chapter}.ipynb"
 
-    def now(name: str) -> str | None:
-        return _digest_of_notebook(notebooks / name) if name.endswith(".ipynb") else _digest_of(name)
 
-    return [name for name, digest in code.items() if now(name) != digest]
+def reached_code(makers: Sequence[str], base: CodeBase) -> dict[str, str]:
+    """{module, script or notebook: digest of its statements that the makers reach}, without WITHOUT_NUMBERS."""
+    found = base.reached(makers)
+    return {name: digest for name, digest in found.items() if ".".join(name.split(".")[:2]) not in WITHOUT_NUMBERS}
+
+
+def _beside(figures: Path) -> CodeBase:
+    """The code that makes the results of a folder: what lies beside it, then this package."""
+    return CodeBase(figures.parent, ROOT)
+
+
+in_use = functools.cache(_beside)  # of one process, whatever is written meanwhile
 
 
 def kept_and_changed(figures_dir: str | Path = "figures") -> Iterator[tuple[str, list[str] | None]]:
-    """Every kept result and what has changed since it was kept; None for one whose record tells no digests."""
+    """Every kept result and what says something else since it was kept; None for one whose record does not tell."""
     figures = runs_folder(figures_dir)
+    base = _beside(figures)
     for path in sorted(figures.glob("*/*.json")):
-        code = read_json(path).get("code")
-        told = None if code is None else outdated(code, notebooks_beside(figures))
+        record = read_json(path)
+        told = _changed(record, base) if isinstance(record, dict) and record.get("code") else None
         yield f"{path.parent.name}/{path.stem}", told
 
 
-def notebooks_beside(figures: Path) -> Path:
-    """The chapters of a folder of kept results."""
-    return figures.parent / "notebooks"
-
-
-def _loaded() -> list[str]:
-    return sorted(name for name in sys.modules if name.split(".")[0] == PACKAGE.name)
-
-
-def _digest_of(module: str) -> str | None:
-    base = PACKAGE.parent.joinpath(*module.split("."))
-    path = next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
-    return None if path is None else _of_code(path.read_text(encoding="utf-8"))
-
-
-def _digest_of_notebook(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return _of_code("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"))
-
-
-@functools.cache  # many results are kept by one process
-def _of_code(text: str) -> str:
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:  # a notebook's `%magic`
-        return checksum(text.encode())[:DIGITS]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [each for each in node.body if not _is_docstring(each)]
-    return checksum(ast.dump(tree).encode())[:DIGITS]
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _changed(record: dict, base: CodeBase) -> list[str]:
+    then, now = record["code"], reached_code(record.get("makers", ()), base)
+    return [name for name in sorted(then | now) if then.get(name) != now.get(name)]

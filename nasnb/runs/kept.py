@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from nasnb.runs.files import as_json, check_name, checksum, read_json, read_whole, runs_folder, write_whole
-from nasnb.runs.freshness import code_in_use, notebooks_beside
+from nasnb.runs.freshness import reached_code, in_use, running
 
 PARTS = ("data", "config", "seed", "device", "commit", "seconds")  # what a record must say
 LANDING = ".landing-"  # the new parts, until the record that tells their checksums is there
@@ -34,8 +34,9 @@ def keep(
 ) -> None:
     """Write `name`.svg, .csv and .json, all or none: whatever stops it, `kept` finds the old three or the new.
 
-    `name` may have folders in it; the first names the chapter. The record gets the digests of the code in use, by which
-    `nasnb keep --check` knows what is older than its code. Raises ValueError for a name that leads elsewhere and for a record without one of
+    `name` may have folders in it; the first names the chapter. The record gets the digests of the code that its
+    `makers` reach (modules, scripts or notebooks; without any: what runs now), by which `nasnb keep --check` knows what
+    is older than its code. Raises ValueError for a name that leads elsewhere and for a record without one of
     `PARTS`, OSError if the files cannot be written.
     """
     missing = [part for part in PARTS if part not in record]
@@ -49,8 +50,9 @@ def keep(
         write_whole(_landing(base, kind), content)
     files = {kind: checksum(content) for kind, content in parts.items()}
     words = [str(name) for name, of in table.dtypes.items() if not is_numeric_dtype(of)]  # digits of text stay text
-    chapter = notebooks_beside(runs_folder(figures_dir)) / f"{name.split('/')[0]}.ipynb"
-    facts = {**record, "code": code_in_use(chapter), "files": files, "words": words}
+    makers = record.get("makers") or [running(name.split("/")[0])]
+    code = reached_code(makers, in_use(runs_folder(figures_dir)))
+    facts = {**record, "makers": makers, "code": code, "files": files, "words": words}
     write_whole(_file(base, "json"), as_json(facts))  # from here on the new ones count
     _end_landing(base)
 
@@ -69,7 +71,7 @@ def kept(name: str, *, figures_dir: str | Path = "figures") -> Kept | None:
         raise ValueError(f"{_file(base, 'json')} is no record of a kept result: keep it again, or restore it from git")
     svg, csv = (_part(base, kind, record["files"]) for kind in ("svg", "csv"))
     table = pd.read_csv(io.BytesIO(csv), dtype=dict.fromkeys(record.get("words", ()), str))
-    return Kept(svg.decode(), table, {n: v for n, v in record.items() if n not in ("files", "code", "words")})
+    return Kept(svg.decode(), table, {n: v for n, v in record.items() if n not in ("files", "makers", "code", "words")})
 
 
 def _end_landing(base: Path) -> None:

@@ -85,6 +85,7 @@ class Experiment:
             "device": ", ".join(sorted(rows.device.astype(str).unique())),
             "commit": ", ".join(sorted(rows.commit.astype(str).unique())),
             "seconds": self.seconds,
+            "makers": ["nasnb.workflow.kept_bench201", "nasnb.workflow.crowd"],  # who searched, too
         }
 
 

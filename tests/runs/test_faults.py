@@ -327,8 +327,10 @@ def test_a_run_folder_that_is_removed_hides_no_interruption(tmp_path):
 
 
 def test_the_cure_fits_the_error(tmp_path):
-    told = {number: str(unwritable(OSError(number, os.strerror(number)), tmp_path / "x")) for number in
-            (errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOENT, errno.EACCES)}
+    told = {
+        number: str(unwritable(OSError(number, os.strerror(number)), tmp_path / "x"))
+        for number in (errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOENT, errno.EACCES)
+    }
     assert "shorter name" in told[errno.ENAMETOOLONG] and "free some space" in told[errno.ENOSPC]
     assert "its folder was removed meanwhile" in told[errno.ENOENT]
     assert [number for number, text in told.items() if "choose a runs_dir" in text] == [errno.EACCES]

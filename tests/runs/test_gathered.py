@@ -1,7 +1,7 @@
 """Results over seeds: the noise of search stands apart from the noise of training, and every line names its rule."""
 
-import os
 import math
+import os
 
 import pytest
 

@@ -5,7 +5,8 @@ import pandas as pd
 
 from nasnb.report.evidence import read_evidence
 from nasnb.runs.kept import kept
-from nasnb.workflow.kept_bench201 import FOLDER, from_arguments
+from nasnb.workflow.arms import SIZES
+from nasnb.workflow.kept_bench201 import FOLDER, Experiment, from_arguments, keep_claims
 
 
 def experiment(path):
@@ -58,11 +59,13 @@ def test_figures_and_evidence_carry_their_origin(tmp_path, capsys):
 
 def test_small_searches_stand_beside_the_whole_ones(tmp_path):
     experiment(tmp_path / "rows.csv.gz")
-    out, common = tmp_path / "figures", [str(tmp_path / "rows.csv.gz"), "--seconds", "60", "--commit", "0123456789"]
-    for size in ("whole", "small"):
-        from_arguments([*common, "--size", size, "--figures-dir", str(out)])
-    small = kept(f"{FOLDER}/small-arms", figures_dir=out)
-    assert small.record["config"]["channels"] == 8 and "2,000 images" in small.record["scale"]
-    assert kept(f"{FOLDER}/arms", figures_dir=out).record["config"]["channels"] == 16
-    runs = [each.run for each in read_evidence("06-darts-pt", figures_dir=out) if each.claim.id == "darts-pt/sgas-201"]
-    assert sorted(runs) == [FOLDER, f"{FOLDER}/small-arms"]
+    rows = pd.read_csv(tmp_path / "rows.csv.gz", dtype={"cell": str}).assign(commit="0123456789")
+    whole, small = (Experiment("images", 60.0, size, tmp_path / "figures") for size in SIZES)
+    assert "8 channels" in small.scale and small.record(rows)["config"]["train_images"] == 2000
+    for of in (whole, small):
+        keep_claims(rows, of)
+    kept_for_sgas = [
+        each for each in read_evidence("06-darts-pt", figures_dir=whole.figures_dir) if "sgas" in each.claim.id
+    ]
+    assert [each.run for each in kept_for_sgas] == [FOLDER, f"{FOLDER}/small-arms"]
+    assert "2,000 images" in kept_for_sgas[1].scale
