@@ -1,30 +1,36 @@
-"""Make `families` of this folder: `python make_families.py IMAGES [--runs-dir RUNS] [--seeds N]`, five minutes a seed.
+"""Make `families` and `groups` of this folder: `python make_families.py IMAGES [--runs-dir RUNS] [--seeds N]`.
 
-How alike the operations of a family become while a supernet of DARTS is trained (`nasnb.analysis.stacnas.families`).
-IMAGES is CIFAR-10 at 16 pixels as a file of `nasnb.data.packed`. A run that was stopped goes on where it stood.
+How alike the operations of a family become while a supernet of DARTS is trained, five minutes a seed, and which groups
+are found at the end (`nasnb.analysis.stacnas.families`). IMAGES is CIFAR-10 at 16 pixels as a file of
+`nasnb.data.packed`. The claims go to `claims.csv`. A run that was stopped goes on where it stood.
 """
 
 import argparse
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from nasnb import plots
+from nasnb import plots, report
+from nasnb.analysis import collapse
 from nasnb.analysis.stacnas import families
 from nasnb.data import Data
 from nasnb.data.packed import unpack
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots.style import svg
-from nasnb.runs import Result
+from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.runs import Result, run_once
 from nasnb.runs.kept import keep
 from nasnb.spaces.stacnas import STACNAS_GROUPS
 
-NAME = "04-stacnas/families"
+NAME, GROUPS = "04-stacnas/families", "04-stacnas/groups"
 ALT = "Correlation of the two pools, separable and dilated convolutions of the first edge over the steps of searches."
+ALT_GROUPS = "Correlation of the two pools, separable and dilated convolutions, untrained and at the end of searches."
+TAU = 0.2  # operations are merged into a group while their mean correlation is at least this
 WORDS = {"max_pool_3x3": "pools", "sep_conv_3x3": "separable", "dil_conv_3x3": "dilated"}
 N_IMAGES = 1000  # to correlate over
 DARTS = METHODS["darts-1st"]
@@ -36,10 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images")
     parser.add_argument("--runs-dir", default="runs")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=6)
     given = parser.parse_args()
     data = unpack(given.images)
-    keep_them(searched(data, range(given.seeds), given.runs_dir), data)
+    found = searched(data, range(given.seeds), given.runs_dir)
+    keep_them(found, data)
+    keep_groups(found, data, given.runs_dir)
 
 
 def searched(data: Data, seeds: Iterable[int], runs_dir: str) -> list[Result]:
@@ -47,6 +55,18 @@ def searched(data: Data, seeds: Iterable[int], runs_dir: str) -> list[Result]:
     images = partial(families.images_for(data, N_IMAGES), "test")
     method = replace(DARTS, name="darts-families", hook=families.recorded_families(images, groups=STACNAS_GROUPS))
     return [run_search(method, data, replace(SIZE, seed=seed), runs_dir=runs_dir) for seed in seeds]
+
+
+def origin(found: list[Result], data: Data) -> dict[str, Any]:
+    """Where the numbers come from."""
+    return {
+        "data": f"{data.name} ({data.image_size[1]} pixels), {SIZE.train_images:,} images",
+        "config": asdict(SIZE),
+        "seed": [run.record["seed"] for run in found],
+        "device": found[0].record["device"],
+        "commit": str(found[-1].record["commit"]),
+        "seconds": sum(run.record["seconds"] for run in found),
+    }
 
 
 def keep_them(found: list[Result], data: Data) -> None:
@@ -60,16 +80,7 @@ def keep_them(found: list[Result], data: Data) -> None:
         f"held-out images at the end. First edge, per feature, batch statistics, over {N_IMAGES:,} test images; mean ± "
         "sd."
     )
-    record = {
-        "data": f"{data.name} ({data.image_size[1]} pixels), {SIZE.train_images:,} images",
-        "config": asdict(SIZE),
-        "seed": [run.record["seed"] for run in found],
-        "device": found[0].record["device"],
-        "commit": str(found[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in found),
-        "scale": scale,
-        "alt": ALT,
-    }
+    record = origin(found, data) | {"scale": scale, "alt": ALT}
     plots.use_style()
     figure = plots.plot_bands(
         table.assign(epoch=table.step, family=table.family.map(WORDS)),
@@ -81,6 +92,43 @@ def keep_them(found: list[Result], data: Data) -> None:
     wide = table.pivot_table(index=["step", "seed"], columns="family", values="correlation").reset_index()
     keep(NAME, svg(figure), wide, record)
     plt.close(figure)
+
+
+def keep_groups(found: list[Result], data: Data, runs_dir: str) -> None:
+    """What every reading of the maps says at the end and before training, and the claims."""
+    ops, images = list(families.published_correlation().index), families.images_for(data, N_IMAGES)
+    views = [
+        run_once(
+            "views",
+            {"of": run.name, "images": N_IMAGES, "statistics": "batch"},
+            lambda run=run: families.views_of(run.state(), images, ops=ops),
+            runs_dir=runs_dir,
+        )
+        for run in found
+    ]
+    table = families.summary_of_readings(views, ops, STACNAS_GROUPS, tau=TAU)
+    reached = [run.history.valid_accuracy.iloc[-1] for run in found]
+    scale = (
+        f"DARTS of first order, {SIZE.cells} cells, {SIZE.channels} channels, {SIZE.train_images:,} images, "
+        f"{SIZE.epochs} epochs, batches of {SIZE.batch_size}, n = {len(found)} seeds; supernets at "
+        f"{min(reached):.0f} to {max(reached):.0f} % on held-out images"
+    )
+    told = f"{scale}. First edge, per feature, batch statistics, over {N_IMAGES:,} training images; mean ± sd."
+    ends = table[table.reading.isin(["untrained", families.FIRST])]
+    long = ends.melt(["search", "reading"], list(WORDS), var_name="family", value_name="correlation")
+    when = long.reading.map({"untrained": "untrained", families.FIRST: "trained"})
+    long = long.assign(pair=long.family.map(WORDS) + "\n" + when)
+    order = [f"{word}\n{end}" for word in WORDS.values() for end in ("untrained", "trained")]
+    plots.use_style()
+    figure = plots.plot_points_with_spread(
+        long, x="pair", y="correlation", label="correlation of the two members", order=order
+    )
+    keep(GROUPS, svg(figure), table, origin(found, data) | {"scale": told, "alt": ALT_GROUPS})
+    plt.close(figure)
+    findings = report.Findings("04-stacnas", preset="overnight", scale=scale)
+    how = {"learned": sum(reached) / len(reached) > collapse.LEARNED, "evidence_from": SMALL, "run": GROUPS}
+    print(findings.judged(families.effects_of_readings(table), **how))
+    write_evidence("04-stacnas", findings.found)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ EVIDENCE_STYLES = {
     "NAS-Bench-201": ("#00795B", "v"),
     "gpu": ("#0072B2", "X"),
     "overnight": ("#2E8FC9", "o"),
+    "small": ("#7A5BA6", "h"),
     "this run": ("#8A6D00", "."),
 }
 

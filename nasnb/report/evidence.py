@@ -20,8 +20,8 @@ from nasnb.published.claims import Claim, claim
 from nasnb.report.claims import Finding, answer
 from nasnb.runs.files import runs_folder, write_whole
 
-EXACT, PUBLISHED, RUN = "exact", "published", "this run"
-KINDS = (EXACT, "paper", PUBLISHED, "full scale", "NAS-Bench-201", "gpu", "overnight", RUN)  # the strongest first
+EXACT, PUBLISHED, SMALL, RUN = "exact", "published", "small", "this run"
+KINDS = (EXACT, "paper", PUBLISHED, "full scale", "NAS-Bench-201", "gpu", "overnight", SMALL, RUN)  # strongest first
 KIND_WORDS: Mapping[str, str] = {
     EXACT: "exact or enumerated",
     "paper": "own runs at the paper's scale",
@@ -30,6 +30,7 @@ KIND_WORDS: Mapping[str, str] = {
     "NAS-Bench-201": "looked up in NAS-Bench-201",
     "gpu": "own runs on one graphics card",
     "overnight": "own runs overnight",
+    SMALL: "own small runs, kept",
     RUN: "this small run",
 }
 WHOLE = (EXACT, "means", "shares")  # designs whose groups are one cell of the file each, not one per seed

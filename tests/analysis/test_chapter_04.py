@@ -25,6 +25,7 @@ from nasnb.analysis.stacnas.families import (
     as_pairs,
     contrast,
     correlation_views,
+    effects_of_readings,
     families_over_training,
     of_families,
     published_correlation,
@@ -79,9 +80,19 @@ def test_views_are_the_single_correlations():
     ops = ["sep_conv_3x3", "skip_connect"]
     views = correlation_views(net, lambda: batches_of(images), weights, ops=ops)
     assert len(views) == 4
-    alone = operator_correlation(net, batches_of(images), weights, ops=ops, center="global")
+    alone = operator_correlation(net, batches_of(images), weights, ops=ops, center="global", statistics="batch")
     pd.testing.assert_frame_equal(views["first edge, global"], alone.loc[ops, ops])
     assert not np.allclose(views["first edge, global"], views["all edges, global"])
+
+
+def test_claims_on_maps_take_the_first_edge_and_the_untrained_control():
+    told = pd.DataFrame(
+        [(0, "first edge, per feature", 0.5, 0.3, 0.7), (0, "untrained", 0.4, 0.1, 0.2), (0, "test images", 9, 9, 9)],
+        columns=["search", "reading", "apart", "convolutions", "rand"],
+    )
+    found = effects_of_readings(told)
+    assert found["stacnas/families-alike"] == [0.5] and found["stacnas/groups-found"] == [0.7]
+    assert found["stacnas/convolutions-alike"] == pytest.approx([0.2])
 
 
 def test_only_the_first_edge_changes():

@@ -8,8 +8,10 @@ from nasnb.analysis.msr_darts.readings import (
     changed_picks,
     moves_of,
     ops_apart,
+    shape_effects,
     shape_table,
     sizes_in_tables,
+    supernet_effects,
     within_edges,
 )
 from nasnb.analysis.msr_darts.untrained import (
@@ -74,3 +76,18 @@ def test_correlation_within_edges_is_one_per_search():
     ]
     found = within_edges(pd.DataFrame(rows, columns=["seed", "block", "edge", "op", "kernel_rank", "per_pixel"]))
     assert found.correlation.tolist() == pytest.approx([-1, 1]) and found.quietest.tolist() == [0, 1]
+
+
+def test_effects_of_shapes_and_supernets_seed_by_seed():
+    cells = {"minimum rank": [GENOTYPES["MSRDARTS"]] * 2, "DARTS": [GENOTYPES["DARTS_V2"], GENOTYPES["MSRDARTS"]]}
+    shapes = shape_effects(shape_table(cells))
+    assert shapes["msr-darts/deeper"].tolist() == [4 - 3, 0] and shapes["msr-darts/narrower"].tolist() == [3.5 - 2.5, 0]
+    assert shapes["msr-darts/reduction-wide-by-true-sizes"] == pytest.approx([4 - 2.57] * 2, abs=0.01)
+    kept = [
+        {"seed": seed, "cell": name, "genotype": cell.notation(), "correlation": 0.1 * seed, "late_slope": 1.0 - seed}
+        for name, several in cells.items()
+        for seed, cell in enumerate(several)
+    ]
+    found = supernet_effects(pd.DataFrame(kept).sort_values("seed"))
+    assert found["msr-darts/deeper"].tolist() == [1, 0] and found["msr-darts/loss-turns-up"].tolist() == [1, 0]
+    assert found["msr-darts/low-rank-low-sensitivity"] == pytest.approx([0, 0.1])

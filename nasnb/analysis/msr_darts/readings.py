@@ -9,7 +9,7 @@ import pandas as pd
 
 from nasnb.analysis.msr_darts.rank_history import before_and_after, choice_over_time, ranks_over_epochs
 from nasnb.analysis.msr_darts.ranks import noise_against_rank
-from nasnb.analysis.shapes import cell_depth, cell_width
+from nasnb.analysis.shapes import cell_depth, cell_width, topologies
 from nasnb.architecture import Genotype
 from nasnb.published import GENOTYPES
 from nasnb.search.state import SearchState
@@ -17,6 +17,13 @@ from nasnb.spaces import SPACES
 from nasnb.supernet.counts import count
 
 MEASURES = {"depth": cell_depth, "width": cell_width}
+LEAST, DRAWN, MOST, CHANCE = "minimum rank", "minimum, untrained", "maximum rank", "random"
+AGAINST = {  # what the cell of minimum rank is compared with, claim by claim
+    "msr-darts/better-than-darts": "DARTS",
+    "msr-darts/minimum-beats-maximum": MOST,
+    "msr-darts/minimum-beats-random": CHANCE,
+    "msr-darts/minimum-beats-untrained": DRAWN,
+}
 
 
 def ranks_of(states: Sequence[SearchState], reading: str = "kernel") -> pd.DataFrame:
@@ -86,6 +93,24 @@ def shape_table(cells: Mapping[str, Sequence[Genotype]]) -> pd.DataFrame:
         for group in ("normal", "reduce")
     ]
     return pd.DataFrame(rows, columns=["cell", "measure", "group", "value"])
+
+
+def shape_effects(shapes: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claims on depth and width ask for, seed by seed, of a `shape_table` with "minimum rank" and "DARTS"."""
+    values = {place: part.value.to_numpy() for place, part in shapes.groupby(["cell", "measure", "group"])}
+    return {
+        "msr-darts/deeper": values[LEAST, "depth", "normal"] - values["DARTS", "depth", "normal"],
+        "msr-darts/narrower": values["DARTS", "width", "normal"] - values[LEAST, "width", "normal"],
+        "msr-darts/reduction-wide-by-true-sizes": values[LEAST, "width", "reduce"] - topologies().width.mean(),
+    }
+
+
+def supernet_effects(kept: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claims on supernets ask for, seed by seed, of the kept table `05-msr-darts/cells`."""
+    found = kept.groupby("cell", sort=False).genotype.agg(lambda cells: list(map(Genotype.from_notation, cells)))
+    one = kept.drop_duplicates("seed")
+    read = {"msr-darts/low-rank-low-sensitivity": one.correlation, "msr-darts/loss-turns-up": one.late_slope}
+    return shape_effects(shape_table(found)) | {id: values.to_numpy() for id, values in read.items()}
 
 
 def sizes_in_tables() -> dict[tuple[str, str], tuple[float, float]]:

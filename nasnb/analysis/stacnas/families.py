@@ -27,6 +27,8 @@ from nasnb.search.phase import Hook
 from nasnb.search.state import Batch, SearchState
 from nasnb.supernet.network import Network, Weights
 
+FIRST = "first edge, per feature"  # the reading that the claims take
+
 
 class Contrast(NamedTuple):
     """Mean correlation of the pairs within a group, and of those across groups."""
@@ -66,9 +68,11 @@ def correlation_views(
     """Everything that the paper's text may mean by the correlation of `ops`, on one network and one set of images.
 
     Keys: "first edge" or "all edges" (their mean), and the centre, "per feature" or "global". `batches()` begins
-    anew; one pass is enough.
+    anew; one pass is enough. BatchNorms use batch statistics, so that an untrained network, whose running ones are
+    none, is read in the same way.
     """
-    views, both = {}, centred_correlations(net, batches(), weights, at=places(net), ops=ops)
+    both = centred_correlations(net, batches(), weights, at=places(net), ops=ops, statistics="batch")
+    views = {}
     for center, name in (("feature", "per feature"), ("global", "global")):
         found = both[center]
         views[f"first edge, {name}"] = found[min(found)]
@@ -85,9 +89,9 @@ def views_of(
     """
     fresh = begin(state.method, state.data, state.config)
     views = correlation_views(state.net, lambda: batches("train"), state.weights(), ops=ops)
-    how = {"at": places(state.net)[:1], "ops": ops}
+    how = {"at": places(state.net)[:1], "ops": ops, "statistics": "batch"}
     test = operator_correlation(state.net, batches("test"), state.weights(), **how)
-    untrained = operator_correlation(fresh.net, batches("train"), fresh.weights(), statistics="batch", **how)
+    untrained = operator_correlation(fresh.net, batches("train"), fresh.weights(), **how)
     views |= {"test images": test.loc[ops, ops], "untrained": untrained.loc[ops, ops]}
     return {name: view.to_numpy() for name, view in views.items()}
 
@@ -126,6 +130,16 @@ def summary_of_readings(
             whole = {"apart": kinds.within - kinds.across, "convolutions": convolutions, "rand": rand}
             rows.append({"search": at, "reading": reading, **pairs, **whole})
     return pd.DataFrame(rows)
+
+
+def effects_of_readings(told: pd.DataFrame, reading: str = FIRST) -> dict[str, np.ndarray]:
+    """What the claims on feature maps ask for, search by search, of a `summary_of_readings`."""
+    trained, fresh = (told[told.reading == name].set_index("search") for name in (reading, "untrained"))
+    return {
+        "stacnas/families-alike": trained.apart.to_numpy(),
+        "stacnas/groups-found": trained.rand.to_numpy(),
+        "stacnas/convolutions-alike": (trained.convolutions - fresh.convolutions).to_numpy(),
+    }
 
 
 def of_families(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> dict[str, float]:
