@@ -12,13 +12,14 @@ import torch
 from conftest import tiny_data
 
 from nasnb.analysis import pc_darts
+from nasnb.analysis.pc_darts import cold
 from nasnb.config import scaled
 from nasnb.experiment import method_like
 from nasnb.methods import METHODS
 from nasnb.plots.edge import edge_html
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.search import begin
-from nasnb.supernet.partial_channels import partial_channels
+from nasnb.supernet.partial_channels import full_mix, partial_channels
 from nasnb.training import prepare
 from nasnb.workflow.sweep_file import read_sweep
 
@@ -195,6 +196,45 @@ def test_weight_free_share_over_time():
     table = pc_darts.weight_free_over_time(METHOD.space, {"K = 1": [run], "K = 4": [run]}, [5])
     assert table.epoch.tolist() == [1, 2, 1, 2] and table.K.tolist() == ["K = 1"] * 2 + ["K = 4"] * 2
     assert table.percent.tolist() == pytest.approx([300 / 7] * 4) and set(table.seed) == {5}
+
+
+# --- alpha from the first step ---------------------------------------------------------------------------------------
+
+
+def _cold_row(arm, seed, free, kept, **cosines):
+    return {"arm": arm, "seed": seed, "valid_accuracy": 60.0, "weight_free": free, **cosines, "kept": kept}
+
+
+COLD_ROWS = pd.DataFrame(
+    [
+        _cold_row(cold.K1, 0, 45.0, "1100", cosine_16=0.3, cosine_64=0.6),
+        _cold_row(cold.K1, 1, 44.0, "1010", cosine_16=0.2, cosine_64=0.5),
+        _cold_row(cold.K4, 0, 43.0, "1100", cosine_16=0.1, cosine_64=0.7),
+        _cold_row(cold.K4, 1, 43.5, "1100", cosine_16=0.1, cosine_64=0.6),
+        _cold_row(cold.WITHOUT_BETA, 0, 43.0, "1100"),
+        _cold_row(cold.WITHOUT_BETA, 1, 43.0, "0011"),
+    ]
+)
+
+
+def test_effects_without_a_warmup_by_hand():
+    effects = cold.cold_effects(COLD_ROWS)
+    assert effects["pc-darts/partial-noisier"].tolist() == pytest.approx([0.2, 0.1])
+    assert effects["pc-darts/larger-batch-steadies"].tolist() == pytest.approx([0.4, 0.4])
+    assert effects["pc-darts/holds-back-weight-free"].tolist() == pytest.approx([2.0, 0.5])
+    assert effects["pc-darts/seeds-agree-on-edges"] == ([[*"1100"]] * 2, [[*"1100"], [*"0011"]])
+    common = cold.edges_in_common(COLD_ROWS).groupby("arm").common.mean()
+    assert common.to_dict() == {cold.K1: 50, cold.K4: 100, cold.WITHOUT_BETA: 0}
+    assert cold.cosines(COLD_ROWS).groupby("of", sort=False).cosine.mean().tolist() == pytest.approx(
+        [0.25, 0.1, 0.65, 0.55]
+    )
+
+
+def test_cold_arms_differ_in_one_thing_each():
+    arms = cold.cold_arms(METHOD)
+    assert [arm.mix for arm in arms.values()] == [full_mix, METHOD.mix, METHOD.mix]
+    assert len({arm.step for arm in arms.values()}) == 1 and arms[cold.K4].step != METHOD.step
+    assert replace(arms[cold.WITHOUT_BETA], name="", relax=METHOD.relax) == replace(arms[cold.K4], name="")
 
 
 # --- arms -------------------------------------------------------------------------------------------------------------
