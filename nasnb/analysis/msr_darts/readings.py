@@ -96,12 +96,16 @@ def shape_table(cells: Mapping[str, Sequence[Genotype]]) -> pd.DataFrame:
 
 
 def shape_effects(shapes: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What the claims on depth and width ask for, seed by seed, of a `shape_table` with "minimum rank" and "DARTS"."""
+    """What the claims on depth and width ask for, seed by seed, of a `shape_table` with "minimum rank" and, for the
+    first two, "DARTS".
+    """
     values = {place: part.value.to_numpy() for place, part in shapes.groupby(["cell", "measure", "group"])}
-    return {
+    wide = {"msr-darts/reduction-wide-by-true-sizes": values[LEAST, "width", "reduce"] - topologies().width.mean()}
+    if "DARTS" not in set(shapes.cell):
+        return wide
+    return wide | {
         "msr-darts/deeper": values[LEAST, "depth", "normal"] - values["DARTS", "depth", "normal"],
         "msr-darts/narrower": values["DARTS", "width", "normal"] - values[LEAST, "width", "normal"],
-        "msr-darts/reduction-wide-by-true-sizes": values[LEAST, "width", "reduce"] - topologies().width.mean(),
     }
 
 
