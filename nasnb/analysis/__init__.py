@@ -4,7 +4,6 @@ from nasnb.analysis.correlations import Interval, correlation_with_interval
 from nasnb.analysis.fans import Fan, Place, fans_of, places, watching
 from nasnb.analysis.hessian import alpha_hessian, dominant_eigenvalue
 from nasnb.analysis.logs import (
-    conditional_accuracy,
     eigenvalues,
     moving_average,
     read_derivatives,
@@ -14,7 +13,6 @@ from nasnb.analysis.logs import (
     stopping_record,
 )
 from nasnb.analysis.shapes import (
-    agreement_across,
     agreement_over_time,
     candidate_parameters,
     cell_depth,
@@ -31,13 +29,11 @@ __all__ = [
     "Fan",
     "Interval",
     "Place",
-    "agreement_across",
     "agreement_over_time",
     "alpha_hessian",
     "candidate_parameters",
     "cell_depth",
     "cell_width",
-    "conditional_accuracy",
     "correlation_with_interval",
     "dominant_eigenvalue",
     "edge_agreement",

@@ -289,12 +289,3 @@ def _name(choices: Choices, group: str, source: int, target: int, op: int) -> st
             "give the choices of the space that was searched"
         )
     return edge.ops[op]
-
-
-def conditional_accuracy(samples: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy of the samples that have an operation on an edge: what the operation is worth to the supernet.
-
-    Columns: group, source, target, op, mean, sd, n.
-    """
-    by_pick = samples.groupby(["group", "source", "target", "op"], sort=True).accuracy
-    return by_pick.agg(mean="mean", sd="std", n="size").reset_index()

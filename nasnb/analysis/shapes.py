@@ -61,18 +61,6 @@ def edge_agreement(first: Genotype, second: Genotype, group: str = "normal", *, 
     return {node: len(a & b) / max(len(a), len(b)) for node, (a, b) in mine.items()}
 
 
-def agreement_across(genotypes: Sequence[Genotype], *, ops: bool = False) -> pd.DataFrame:
-    """Mean agreement over all pairs, e.g. of several seeds: group, node, agreement, pairs (PC-DARTS' stability)."""
-    rows = [
-        (group, node, share)
-        for a, b in combinations(genotypes, 2)
-        for group in a.picks
-        for node, share in edge_agreement(a, b, group, ops=ops).items()
-    ]
-    table = pd.DataFrame(rows, columns=["group", "node", "agreement"])
-    return table.groupby(["group", "node"]).agreement.agg(agreement="mean", pairs="size").reset_index()
-
-
 def agreement_over_time(genotypes: Sequence[Genotype], group: str = "normal", *, ops: bool = False) -> np.ndarray:
     """(epochs - 1,): share of a cell's kept edges that stay from each epoch to the next."""
     agreed = [edge_agreement(a, b, group, ops=ops) for a, b in pairwise(genotypes)]

@@ -9,12 +9,11 @@ from nasnb.plots.curves import (
     plot_landscape,
     plot_metrics,
     plot_points_with_spread,
-    plot_published_vs_measured,
     plot_schedule,
     plot_skip_dominance,
     plot_small_multiples,
 )
-from nasnb.plots.darts_pt import plot_picks, plot_statistics, plot_trajectory, plot_weight_and_worth
+from nasnb.plots.darts_pt import plot_picks, plot_trajectory, plot_weight_and_worth
 from nasnb.plots.distributions import draw_ridges, plot_paired_bars, plot_ridges, plot_scatter_with_correlation
 from nasnb.plots.matrices import plot_alpha_heatmap, plot_matrices, plot_matrix
 from nasnb.plots.msr_darts import plot_change, plot_estimates, plot_filters, plot_idea, plot_ridge_panels
@@ -48,14 +47,12 @@ __all__ = [
     "plot_paired_bars",
     "plot_picks",
     "plot_points_with_spread",
-    "plot_published_vs_measured",
     "plot_ridge_panels",
     "plot_ridges",
     "plot_scatter_with_correlation",
     "plot_schedule",
     "plot_skip_dominance",
     "plot_small_multiples",
-    "plot_statistics",
     "plot_trajectory",
     "plot_weight_and_worth",
     "show",

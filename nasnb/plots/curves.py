@@ -13,18 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nasnb.architecture import Edge, Pick
 from nasnb.plots.distributions import fitting
-from nasnb.plots.style import (
-    CARD,
-    INK,
-    MUTED,
-    SERIES,
-    SERIES_MARKERS,
-    WIDTH,
-    hide_rest,
-    name_points,
-    op_legend,
-    op_style,
-)
+from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_legend, op_style
 
 PARTS = {"train": "training images", "valid": "held-out images"}
 
@@ -177,19 +166,6 @@ def plot_schedule(curves: Mapping[str, Sequence[float]], *, label: str = "learni
             )
         ax.set(xlabel="epoch", ylabel=label, yscale=scale)
     axes[0].legend()
-    return fig
-
-
-def plot_published_vs_measured(
-    table: pd.DataFrame, *, x: str, y: str, name: str, origin: str, xlabel: str, ylabel: str, log_x: bool = False
-) -> Figure:
-    """Points by origin ("published", or a scale of ours), with names, e.g. error against parameters."""
-    fig, ax = plt.subplots(figsize=(WIDTH, 4.2))
-    for i, (kind, rows) in enumerate(table.groupby(origin, sort=False)):
-        ax.plot(rows[x], rows[y], SERIES_MARKERS[i % len(SERIES_MARKERS)], color=SERIES[i % len(SERIES)], label=kind)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
-    ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-    name_points(ax, zip(table[x], table[y], table[name].astype(str), strict=True))
     return fig
 
 

@@ -131,22 +131,3 @@ def plot_trajectory(
     handles += [Line2D([], [], label=name, **style) for name, style in heights.items()]
     fig.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return fig
-
-
-def plot_statistics(table: pd.DataFrame, *, by: str = "space") -> Figure:
-    """Accuracies of cells against the logged ones, a panel per `by`; percent. Dashed: as logged.
-
-    Columns: `by`, logged, and running and batch, the accuracies with these statistics of BatchNorm.
-    """
-    panels = list(table.groupby(by, sort=False))
-    fig, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.7), sharex=True, sharey=True, squeeze=False)
-    for ax, (title, part) in zip(axes.flat, panels, strict=True):
-        ax.axline((50, 50), slope=1, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
-        for i, mode in enumerate(("running", "batch")):
-            style = {"color": SERIES[i], "marker": SERIES_MARKERS[i], "markersize": 4, "alpha": 0.7}
-            ax.plot(part.logged, part[mode], linestyle="none", label=f"{mode} statistics", **style)
-        ax.set_title(str(title))
-    fig.supxlabel("logged one-shot accuracy (%)", fontsize=9)
-    axes[0, 0].set_ylabel("measured here (%)")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    return fig

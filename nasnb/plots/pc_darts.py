@@ -7,30 +7,11 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH
-
-
-def plot_processed(counts: Mapping[str, np.ndarray]) -> Figure:
-    """By title, (nodes + 1, channels): how many mixtures each channel has gone through. One panel per title."""
-    fig, axes = plt.subplots(len(counts), 1, figsize=(WIDTH, 1.75 * len(counts)), sharex=True, squeeze=False)
-    top = max(int(values.max()) for values in counts.values())
-    colours = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.0, 0.55, top + 1)))
-    for ax, (title, values) in zip(axes.flat, counts.items(), strict=True):
-        ax.imshow(values, cmap=colours, vmin=-0.5, vmax=top + 0.5, aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
-            ax.text(column, row, f"{value:d}", ha="center", va="center", fontsize=8, color=INK)
-        ax.set_title(title)
-        ax.set_yticks(range(len(values)), ["input", *(f"node {node}" for node in range(1, len(values)))])
-        ax.tick_params(length=0)
-        ax.grid(visible=False)
-    axes[-1, 0].set_xticks(range(values.shape[1]))
-    axes[-1, 0].set_xlabel("position of the channel")
-    return fig
+from nasnb.plots.style import CARD, MUTED, SERIES, SERIES_MARKERS, WIDTH
 
 
 def plot_edge_weights(table: pd.DataFrame) -> Figure:

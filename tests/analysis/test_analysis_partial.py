@@ -25,21 +25,6 @@ def data():
     return load("fashion-sample").resized(16)
 
 
-# --- channels ---------------------------------------------------------------------------------------------------------
-
-
-def test_channels_that_a_chain_processes():
-    shuffle, shift, none = (pc_darts.processed_counts(8, 2, nodes=2, mixing=m) for m in ("shuffle", "shift", "none"))
-    assert shuffle.tolist() == [[0] * 8, [1, 0] * 4, [2, 1, 1, 0, 2, 1, 1, 0]]
-    assert shift.tolist() == [[0] * 8, [0] * 4 + [1] * 4, [1] * 8]
-    assert none.tolist() == [[0] * 8, [1] * 4 + [0] * 4, [2] * 4 + [0] * 4]
-
-
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_every_node_processes_one_kth(k):
-    assert (pc_darts.processed_counts(16, k, nodes=5).sum(1) == 16 // k * np.arange(6)).all()
-
-
 # --- variants and costs -----------------------------------------------------------------------------------------------
 
 
@@ -159,10 +144,6 @@ def test_no_image_for_the_weights_reaches_alpha_whatever_a_class_gives(data, fir
 
 
 def test_figures_show_what_they_are_given():
-    counts = {"shuffle": pc_darts.processed_counts(8, 2, nodes=2), "shift": np.zeros((3, 8), int)}
-    fig = drawn.plot_processed(counts)
-    assert [text.get_text() for text in fig.axes[0].texts][-8:] == list("21102110")
-
     fig = drawn.plot_edge_weights(pc_darts.beta_table(SPACE, closed_form()))
     assert [len(ax.get_lines()) for ax in fig.axes[1:]] == [4, 5, 6]  # the edges, and the equal share
 

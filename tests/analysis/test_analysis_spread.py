@@ -8,7 +8,6 @@ from supernets import tiny_supernet
 
 import nasnb.analysis
 from nasnb.analysis import (
-    agreement_across,
     agreement_over_time,
     candidate_parameters,
     cell_depth,
@@ -145,9 +144,6 @@ def test_agreement_by_hand():
     second = Genotype.from_short(normal="s30 s51 / s31 s32", reduce="sk0 sk1 / sk1 sk2")
     assert edge_agreement(first, second) == {2: 1.0, 3: 0.5}
     assert edge_agreement(first, second, ops=True) == {2: 0.5, 3: 0.5}
-    table = agreement_across([first, second, first]).set_index(["group", "node"])
-    assert table.loc[("normal", 3)].tolist() == pytest.approx([2 / 3, 3])
-    assert table.loc[("normal", 2)].tolist() == [1.0, 3]
     assert agreement_over_time([first, second, second]).tolist() == [0.75, 1.0]
 
 

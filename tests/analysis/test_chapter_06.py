@@ -20,7 +20,7 @@ from nasnb.analysis.darts_pt.selecting import (
 )
 from nasnb.config import SearchConfig
 from nasnb.methods import METHODS
-from nasnb.plots import plot_picks, plot_statistics, plot_trajectory, plot_weight_and_worth
+from nasnb.plots import plot_picks, plot_trajectory, plot_weight_and_worth
 from nasnb.runs.kept import keep, kept
 from nasnb.search import begin
 from nasnb.search.perturbation import perturbation
@@ -184,20 +184,6 @@ def test_trajectories_have_a_point_per_seed_and_a_line_through_the_means():
     assert isinstance(fig, Figure)
     heights = [np.ravel(line.get_ydata()).tolist() for line in fig.axes[0].lines]
     assert heights == [[54.0, 56.0], [55.0], [88.0, 90.0], [89.0], [90.7, 90.7]]
-
-
-def test_statistics_have_a_panel_per_space():
-    table = pd.DataFrame(
-        {
-            "space": ["S1", "S1", "S2"],
-            "logged": [40.0, 50.0, 60.0],
-            "running": [41.0, 49.0, 61.0],
-            "batch": [60.0, 61.0, 62.0],
-        }
-    )
-    fig = plot_statistics(table)
-    assert [ax.get_title() for ax in fig.axes] == ["S1", "S2"]
-    assert [line.get_ydata().tolist() for line in fig.axes[0].lines[1:]] == [[41.0, 49.0], [60.0, 61.0]]
 
 
 # --- kept results -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nasnb.analysis.darts.dominance import skip_dominance, skip_gap, skip_share, skip_share_of_log
+from nasnb.analysis.darts.dominance import skip_dominance, skip_gap, skip_share
 from nasnb.architecture import Edge, Genotype
 from nasnb.spaces import SPACES
 
@@ -44,15 +44,3 @@ def test_share_and_table():
     table = skip_dominance(np.full((2, 14, 8), 1 / 8), edges, [genotype] * 2, [50.0, 60.0])
     assert table.columns.tolist() == ["epoch", "skip_share", "skip_gap", "skip_gap_mean", "valid_accuracy"]
     assert table.skip_gap.tolist() == [0.0, 0.0]
-
-
-def test_a_log_without_cells_has_no_share(tmp_path):
-    log, start = tmp_path / "log.txt", "2019-07-16 13:28:39,383 "
-    ends = f"{start}train_acc 20.0\n{start}valid_acc 21.0\n"
-    log.write_text(f"{start}epoch 0 lr 2.5e-02\n{ends}")
-    assert skip_share_of_log(log) is None
-    cell = "[('skip_connect', 0), ('sep_conv_3x3', 1)]"
-    genotype = f"genotype = Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])"
-    log.write_text(f"{start}epoch 0 lr 2.5e-02\n{start}{genotype}\n{ends}")
-    found = skip_share_of_log(log)
-    assert found.skip_share.tolist() == [0.5] and found.valid_accuracy.tolist() == [21.0] and found.log[0] == "log.txt"

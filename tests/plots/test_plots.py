@@ -104,9 +104,6 @@ FIGURES = {
     "skip dominance": lambda: plots.plot_skip_dominance(history()),
     "points": lambda: plots.plot_points_with_spread(history(), x="epoch", y="valid_loss", label="loss"),
     "schedule": lambda: plots.plot_schedule({"cosine": [3, 2, 1], "power": [3, 1, 0.5]}),
-    "published": lambda: plots.plot_published_vs_measured(
-        published(), x="parameters", y="error", name="name", origin="origin", xlabel="millions", ylabel="error (%)"
-    ),
     "landscape": lambda: landscape().figure,
     "matrix": lambda: plots.plot_matrix(correlations(7), [plots.op_label(op) for op in OPS]).figure,
     "matrices": lambda: plots.plot_matrices({"a": correlations(7), "b": correlations(7), "c": correlations(7)}, OPS),
@@ -369,14 +366,6 @@ def test_a_schedule_is_seen_on_both_scales():
     assert [ax.get_yscale() for ax in figure.axes] == ["linear", "log"]
     for ax in figure.axes:
         np.testing.assert_array_equal(by_label(ax)["power"], [3, 1, 0.5])
-
-
-def test_published_and_measured_points_differ_in_marker_and_colour():
-    (ax,) = FIGURES["published"]().axes
-    ours, theirs = (next(line for line in ax.lines if line.get_label() == kind) for kind in ("here", "published"))
-    assert ours.get_marker() != theirs.get_marker() and ours.get_color() != theirs.get_color()
-    np.testing.assert_array_equal(theirs.get_ydata(), [2.76, 2.77])
-    assert [text.get_text() for text in ax.texts] == list(published().name)
 
 
 def test_small_multiples_leave_no_panel_without_ticks():

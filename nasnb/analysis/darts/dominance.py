@@ -6,13 +6,11 @@ Works on the recorded weights of any run, or on genotypes read from somebody's l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from nasnb.analysis.logs import read_search
 from nasnb.architecture import Edge, Genotype
 
 SKIP = "skip_connect"
@@ -72,15 +70,3 @@ def skip_dominance(
             "valid_accuracy": np.asarray(accuracy, dtype=float),
         }
     )
-
-
-def skip_share_of_log(path: str | Path) -> pd.DataFrame | None:
-    """A search log of another code (see `analysis.logs`): epoch, skip_share of its normal cell, valid_accuracy, log.
-
-    None for a log without cells, as those of random search.
-    """
-    log = read_search(path)
-    if "genotype" not in log:
-        return None
-    columns = {"epoch": log.epoch, "skip_share": skip_share(log.genotype), "valid_accuracy": log.valid_accuracy}
-    return pd.DataFrame(columns | {"log": Path(path).name})

@@ -140,16 +140,6 @@ def unmoved_share(history: pd.DataFrame, *, tolerance: float = 1e-4) -> float:
     return float(((ends.after - ends.before).abs() <= tolerance * ends.before).mean())
 
 
-def largest_weights(history: pd.DataFrame) -> pd.DataFrame:
-    """The largest weight on every edge of softmax(-rank), the published mixing: epoch, group, block, edge, weight.
-
-    Between 1 / operations and 1, which means that one operation does everything.
-    """
-    place = ["epoch", "group", "block", "edge"]
-    shifted = np.exp(history.groupby(place)["rank"].transform("min") - history["rank"])
-    return (1 / shifted.groupby([history[name] for name in place]).sum()).rename("weight").reset_index()
-
-
 def late_slope(epochs: Sequence[int], losses: Sequence[float], *, after: float = 0.7) -> float:
     """Slope of a loss over the last part of a search, per whole search; NaN for fewer than two epochs.
 

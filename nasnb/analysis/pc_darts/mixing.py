@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Int
 
 from nasnb.config import SearchConfig
 from nasnb.search.steps import bilevel
@@ -62,23 +60,6 @@ def in_proportion(config: SearchConfig, k: int, *, of: int = 4) -> SearchConfig:
     The paper gives no numbers for other K.
     """
     return replace(config, batch_size=max(2, config.batch_size * k // of), lr=config.lr * k / of)
-
-
-def processed_counts(
-    channels: int, k: int, *, nodes: int, mixing: str = "shuffle"
-) -> Int[np.ndarray, "rows {channels}"]:
-    """(nodes + 1, channels): by how many mixtures each channel has gone, after every node of a chain.
-
-    Column c is the c-th channel of that node, so a row also shows which kind comes first to the next edge.
-    """
-    mix = partial_channels(k, mixing=mixing)
-    counts, part = torch.zeros(1, channels, 1, 1), channels // k
-    rows = [counts]
-    for _ in range(nodes):
-        processed, bypass = counts[:, :part] + 1, counts[:, part:]
-        counts = processed if k == 1 else mix.join((processed, bypass))
-        rows.append(counts)
-    return torch.cat(rows).flatten(1).to(torch.int64).numpy()
 
 
 MIXINGS = ("first, then shuffle", "first, then shift", "first, nothing more", "random")
