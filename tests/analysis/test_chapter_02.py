@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from nasnb.analysis.sharpdarts import ablation, kinds, rivals, sharp_plan, sizes
+from nasnb.analysis.sharpdarts import ablation, capacity, kinds, rivals, sharp_plan, sizes
 from nasnb.analysis.sharpdarts.annealing import compared_schedules, middle, time_between_improvements
 from nasnb.analysis.sharpdarts.blocks import operation_layers, operation_sizes, table_of_candidates
 from nasnb.analysis.sharpdarts.capacity import capacity_over_time, free_share, percent_skips
@@ -290,6 +290,26 @@ def test_candidates_of_table_1():
     assert table["is"].value_counts().to_dict() == {"SharpSepConv": 6, "pooling": 2, "zero": 1, "identity": 1}
     assert table.loc["dil_flood_conv_3x3"].tolist() == ["SharpSepConv", "3×3", "2", "144"]
     assert table.loc["choke_conv_3x3", "channels in the middle, for 36"] == "32"
+
+
+def test_effects_of_followed_searches_by_hand():
+    columns = ["weighting", "epoch", "free_picks", "expected", "thousands", "skips", "leader_held"]
+    names = ("scalar", "Max-W", "scalar, no max pool")
+    rows = [(name, 1, 60.0, 1.0, 9.0, 0.0, 80.0) for name in names]
+    ends = ((0.7, 8.0, 10.0, np.nan), (0.9, 12.0, 0.0, 60.0), (0.8, 8.0, 20.0, np.nan))
+    rows += [(name, 2, 0.0, *end) for name, end in zip(names, ends, strict=True)]
+    found = capacity.effects(capacity.by_search(pd.DataFrame(rows, columns=columns).assign(seed=7, leader_moves=100.0)))
+    expected = {
+        "early-cells-free": 60 - 300 / 7,
+        "scalar-leans-small": 0.3,
+        "max-w-leans-less": 0.2,
+        "no-pool-shifts-to-skip": 10 - (100 / 6 - 100 / 7),
+        "max-w-larger-cells": 40,
+        "leader-held-back": 20,
+    }
+    assert {name.partition("/")[2]: value.tolist() for name, value in found.items()} == {
+        name: [pytest.approx(value)] for name, value in expected.items()
+    }
 
 
 def test_shares_of_operations():
