@@ -73,7 +73,7 @@ def keep_them(found: dict[str, list[Result]], seeds: Iterable[int], data: Data, 
     keep(NAME, drawn(table), table, record)
     findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.runs_learned(*found.values(), classes=data.n_classes)
-    print(findings.judged(capacity.effects(capacity.by_search(table)), learned=learned, run=NAME))
+    print(findings.judged(capacity.leaning_effects(capacity.ends_of_searches(table)), learned=learned, run=NAME))
     write_evidence("02-sharpdarts", findings.found)
 
 

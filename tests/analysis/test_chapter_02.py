@@ -298,7 +298,9 @@ def test_effects_of_followed_searches_by_hand():
     rows = [(name, 1, 60.0, 1.0, 9.0, 0.0, 80.0) for name in names]
     ends = ((0.7, 8.0, 10.0, np.nan), (0.9, 12.0, 0.0, 60.0), (0.8, 8.0, 20.0, np.nan))
     rows += [(name, 2, 0.0, *end) for name, end in zip(names, ends, strict=True)]
-    found = capacity.effects(capacity.by_search(pd.DataFrame(rows, columns=columns).assign(seed=7, leader_moves=100.0)))
+    found = capacity.leaning_effects(
+        capacity.ends_of_searches(pd.DataFrame(rows, columns=columns).assign(seed=7, leader_moves=100.0))
+    )
     expected = {
         "early-cells-free": 60 - 300 / 7,
         "scalar-leans-small": 0.3,

@@ -89,7 +89,7 @@ def leaning_over_time(
     return table.assign(thousands=table.derived / 1000)
 
 
-def by_search(leaning: pd.DataFrame) -> pd.DataFrame:
+def ends_of_searches(leaning: pd.DataFrame) -> pd.DataFrame:
     """Of `leaning_over_time`, a row per weighting and seed: the last epoch's numbers; `early`, free_picks in the first
     third of the epochs; and means over the epochs of what LEADER names.
     """
@@ -99,8 +99,8 @@ def by_search(leaning: pd.DataFrame) -> pd.DataFrame:
     return searches.last().assign(early=early.groupby(names).free_picks.mean(), **means)
 
 
-def effects(searches: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What the claims on the bias to small operations ask for, seed by seed, of `by_search`."""
+def leaning_effects(searches: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claims on the bias to small operations ask for, seed by seed, of `ends_of_searches`."""
     scalar, max_w, no_pool = (searches.loc[name] for name in (SCALAR, MAX_W, NO_POOL))
     large, small = max_w.thousands, scalar.thousands
     n_ops = len(DARTS_SSC) - 1  # none is never chosen
