@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from nasnb import plots, report
-from nasnb.analysis.darts_pt import handmade, shuffling
+from nasnb.analysis.darts_pt import handmade, of_supernets, shuffling
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.data.packed import unpack
@@ -73,10 +73,10 @@ def main() -> None:
 
 
 def of_seed(base: on_s2.Runs, data: Data, runs_dir: str) -> pd.DataFrame:
-    """A row of `on_s2.told_by_seed`, with what the supernet reached and the seconds that it took."""
+    """A row of `of_supernets.told_by_seed`, with what the supernet reached and the seconds that it took."""
     two = {name: of for name, of in on_s2.selection_rules(SIZE.lr / 10).items() if name != "random choice"}
     found = on_s2.selected_by_rules(base, two, data, SIZE, runs_dir=runs_dir)
-    told = on_s2.told_by_seed(
+    told = of_supernets.told_by_seed(
         on_s2.edge_picks(base, runs_dir=runs_dir),
         on_s2.skip_gaps(base),
         on_s2.proposition_checks(base, data, SIZE, images=TEST_IMAGES, runs_dir=runs_dir),
@@ -113,7 +113,7 @@ def keep_them(table: pd.DataFrame, swaps: pd.DataFrame, data: Data, origin: dict
     keep(NAME, svg(drawn(whole)), whole.drop(columns="seconds").reset_index(), record)
     findings = report.Findings("06-darts-pt", preset="laptop", scale=scale)
     source = {"evidence_from": SMALL, "run": NAME}
-    findings.judged(on_s2.effects_on_s2(table), learned=reached.min() > LEARNT, **source)
+    findings.judged(of_supernets.effects_on_s2(table), learned=reached.min() > LEARNT, **source)
     findings.judged(shuffling.swap_effects(swaps), learned=networks.min() > LEARNT, **source)
     print({each.claim.id: each.finding for each in findings.found})
     write_evidence("06-darts-pt", findings.found)

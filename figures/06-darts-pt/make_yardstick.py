@@ -86,16 +86,11 @@ def keep_them(table: pd.DataFrame, runs: list) -> None:
 
 def tell_claims(table: pd.DataFrame, told: pd.DataFrame, scale: str) -> None:
     """Renew what `claims.csv` has from these supernets."""
-    columns = yardstick.MEASURES | {"running statistics": "running", "trained cells": "cells"}
-    compared = yardstick.held_against(table, told, columns)
-    cells = {"darts-pt/worth-ranks-cells-201": compared.correlations["trained cells"]} | {
-        "darts-pt/alpha-ranks-cells-201": yardstick.held_against(
-            table, told, {"alpha": "alpha"}, against="cells"
-        ).correlations["alpha"]
-    }
+    columns = yardstick.MEASURES | {"running statistics": "running"}
     findings = report.Findings("06-darts-pt", preset="overnight", scale=scale)
     learned = bool(table.valid.min() > 20)  # percent: twice chance
-    findings.judged(compared.effects(), learned=learned)
+    findings.judged(yardstick.held_against(table, told, columns).effects(), learned=learned)
+    cells = yardstick.effects_on_cells(table, told)
     findings.judged(cells, learned=learned, evidence_from="NAS-Bench-201")
     print({each.claim.id: each.finding.words() for each in findings.found})
     write_evidence("06-darts-pt", findings.found)

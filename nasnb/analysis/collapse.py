@@ -106,6 +106,31 @@ def compared_arms(rows: pd.DataFrame, arms: Sequence[str], *, cells: int = 1000)
     return rows.assign(arm=rows.arm.map(label), finished=rows.finished.fillna(True).astype(bool))
 
 
+def ends_by_size(sizes: Mapping[str, pd.DataFrame], arms: str, *, cells: int = 1000) -> pd.DataFrame:
+    """How the arms that match the pattern `arms` end at each size of the searches, beside so many random cells.
+
+    A row per way, the best of the first size above; n, mean accuracy on CIFAR-10 and percentile per size.
+    """
+    drawn, parts = looked_up(random_cells(range(cells))), []
+    columns = {"n": ("seed", "size"), "CIFAR-10 (%)": ("cifar10", "mean"), "percentile": ("percentile", "mean")}
+    for size, rows in sizes.items():
+        ends = pd.concat([at_the_end(rows[rows.arm.str.contains(arms)]), drawn])
+        told = ends.groupby(ends.arm.map(label).rename("way"), sort=False).agg(**columns)
+        parts.append(told.add_suffix(f", {size}" if len(sizes) > 1 else ""))
+    whole = pd.concat(parts, axis=1)
+    return whole.sort_values(whole.columns[2], ascending=False).reset_index(names="way")
+
+
+def same_cells(sizes: Mapping[str, pd.DataFrame], arm: str, other: str) -> tuple[int, int]:
+    """In how many of the searches that have both do two arms end in the same cell, and how many there are."""
+    pairs = [
+        at_the_end(rows).pivot(index="seed", columns="arm", values="cell").reindex(columns=[arm, other]).dropna()
+        for rows in sizes.values()
+    ]
+    both = pd.concat(pairs)
+    return int((both[arm] == both[other]).sum()), len(both)
+
+
 def random_cells(seeds: Sequence[int], table: Bench201Table | None = None) -> pd.DataFrame:
     """One cell at random per seed, as rows of an arm `random cell`: the floor of every comparison."""
     table = Bench201Table.load() if table is None else table

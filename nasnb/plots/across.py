@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nasnb.plots.axes import name_points
 from nasnb.plots.matrices import ink_on
-from nasnb.plots.style import CARD, INK, MUTED, SERIES_MARKERS, WIDTH, name_points
+from nasnb.plots.style import CARD, INK, MUTED, SERIES_MARKERS, WIDTH
 
 _COLOURS = "Blues"
 _DARKEST = 0.85  # of the colour scale: numbers stay legible on every cell

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nasnb.plots.axes import hide_rest
 from nasnb.plots.curves import plot_band
-from nasnb.plots.style import SERIES, SERIES_MARKERS, WIDTH, hide_rest
+from nasnb.plots.style import SERIES, SERIES_MARKERS, WIDTH
 
 
 def plot_bands(

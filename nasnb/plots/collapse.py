@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest
+from nasnb.plots.axes import hide_rest
+from nasnb.plots.style import INK, MUTED, SERIES, SERIES_MARKERS, WIDTH
 
 RANDOM = "median of all cells"
 ARM_COLUMNS = {

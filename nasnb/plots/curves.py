@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nasnb.architecture import Edge, Pick
-from nasnb.plots.distributions import fitting
-from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_legend, op_style
+from nasnb.plots.axes import fitting, hide_rest
+from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, op_legend, op_style
 
 PARTS = {"train": "training images", "valid": "held-out images"}
 

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from nasnb.plots.style import CARD, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, op_colours, op_label
+from nasnb.plots.axes import hide_rest
+from nasnb.plots.style import CARD, MUTED, SERIES, SERIES_MARKERS, WIDTH, op_colours, op_label
 
 
 def plot_weight_and_worth(table: pd.DataFrame, *, by: str = "panel", columns: int = 3) -> Figure:

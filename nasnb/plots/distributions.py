@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasnb.plots.style import CARD, INK, MUTED, OP_COLOURS, SERIES, SERIES_MARKERS, WIDTH, name_points, op_label
+from nasnb.plots.axes import fitting, name_points
+from nasnb.plots.style import CARD, INK, MUTED, OP_COLOURS, SERIES, SERIES_MARKERS, WIDTH, op_label
 
 _FEWEST = 8  # with fewer values a density would invent a shape: they stay points
 
@@ -120,13 +120,6 @@ def plot_paired_bars(
     ax.margins(y=0.15)
     ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax
-
-
-def fitting(labels: Sequence[str]) -> list[str]:
-    """Labels of one axis in lines so short that they fit beside each other; no word is cut."""
-    letters = max(6, 88 // len(labels))
-    lines = ([wrap(line, letters, break_long_words=False) or [line] for line in each.split("\n")] for each in labels)
-    return ["\n".join(part for line in each for part in line) for each in lines]
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

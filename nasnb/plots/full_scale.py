@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH, hide_rest, name_points
+from nasnb.plots.axes import hide_rest, name_points
+from nasnb.plots.style import CARD, INK, MUTED, SERIES, SERIES_MARKERS, WIDTH
 
 YOURS = "yours"  # the group of a reader's own log: drawn last, in ink
 

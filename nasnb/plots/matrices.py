@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasnb.architecture import Edge
-from nasnb.plots.style import CARD, INK, WIDTH, hide_rest, op_label
+from nasnb.plots.axes import hide_rest
+from nasnb.plots.style import CARD, INK, WIDTH, op_label
 
 _CELL = 0.36, 0.27  # inches: least width of a cell that holds a number of four signs, and its height
 _NUMBER = 8  # points

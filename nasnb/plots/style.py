@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +22,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Bbox
 
 from nasnb.config import nearest
 from nasnb.plots.hover import hover_boxes
@@ -94,35 +92,6 @@ def _op(name: str) -> OpStyle:
     if name not in _OPS:
         raise ValueError(f"no style for op {name!r}{nearest(name, _OPS)}; known: {', '.join(_OPS)}")
     return _OPS[name]
-
-
-def hide_rest(axes: np.ndarray, n: int) -> None:
-    """Of a grid of axes keep the first `n`; those that come to stand lowest then carry the ticks of their column."""
-    columns = axes.shape[1]
-    for ax in axes.flat[n:]:
-        ax.set_visible(False)
-    for ax in axes.flat[max(0, n - columns) : n]:
-        ax.tick_params(labelbottom=True)
-
-
-def name_points(ax: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Write names beside points, each inside the axes where it covers no point, line or earlier name, if it can.
-
-    Axes must have their scale, labels and legend by then.
-    """
-    points = [(x, y, name) for x, y, name in points if np.isfinite([x, y]).all()]
-    ax.figure.draw_without_rendering()  # only now is it known where the points are
-    taken = [Bbox.from_bounds(*(ax.transData.transform((x, y)) - 3), 6, 6) for x, y, _ in points]
-    corners = (xy for line in ax.get_lines() for xy in line.get_transform().transform(line.get_xydata()))
-    taken += [Bbox.from_bounds(*(each - 1), 2, 2) for each in corners if np.isfinite(each).all()]
-    for x, y, name in points:
-        note = ax.annotate(name, (x, y), xytext=(0, 0), textcoords="offset points", fontsize=8)
-        for up, (right, side) in itertools.product((3, -3, -11, 10, -19), ((5, "left"), (-5, "right"))):
-            note.set(position=(right, up), ha=side)
-            box = note.get_window_extent()
-            if ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and not box.count_overlaps(taken):
-                break
-        taken.append(box)
 
 
 def use_style() -> None:

@@ -4,7 +4,7 @@ from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.claims import Finding, answer, judge
 from nasnb.report.effects import accuracies, all_as_printed, as_printed, learned, relative, runs_learned
 from nasnb.report.findings import Findings
-from nasnb.report.kept_figure import show_kept
+from nasnb.report.kept_figure import kept_sizes, show_kept, show_sizes, size_words
 from nasnb.report.retest import published_findings, retested
 from nasnb.report.tables import (
     Table,
@@ -39,6 +39,7 @@ __all__ = [
     "glue_means",
     "hyperparameters",
     "judge",
+    "kept_sizes",
     "learned",
     "mean_sd",
     "part_text",
@@ -50,4 +51,6 @@ __all__ = [
     "runs_learned",
     "setting",
     "show_kept",
+    "show_sizes",
+    "size_words",
 ]

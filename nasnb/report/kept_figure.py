@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nasnb.plots.style import show
 from nasnb.runs.kept import Kept, kept
+
+SIZES = {"whole": "", "small": "small-"}  # of the searches on NAS-Bench-201: what their kept results' names begin with
 
 
 def show_kept(name: str) -> Kept | None:
@@ -19,3 +23,28 @@ def show_kept(name: str) -> Kept | None:
     caption = f"{found} {found.record.get('scale', '')}".rstrip()
     show(found.svg, alt=found.record.get("alt", ""), caption=caption, data=found.table, record=found.record)
     return found
+
+
+def kept_sizes(name: str) -> dict[str, Kept]:
+    """{"whole": ..., "small": ...}: a kept result of searches on NAS-Bench-201 at every size at which it is kept."""
+    folder, _, last = name.rpartition("/")
+    found = {size: kept(f"{folder}/{prefix}{last}") for size, prefix in SIZES.items()}
+    return {size: each for size, each in found.items() if each}
+
+
+def show_sizes(name: str) -> dict[str, Kept]:
+    """`show_kept` for every size of `kept_sizes`, one after the other."""
+    folder, _, last = name.rpartition("/")
+    found = kept_sizes(name)
+    for size in found or ["whole"]:
+        show_kept(f"{folder}/{SIZES[size]}{last}")
+    return found
+
+
+def size_words(found: Mapping[str, Kept]) -> dict[str, str]:
+    """What sets the sizes of `kept_sizes` apart, for titles: `16 channels, 5,000 images, n = 4`."""
+    return {
+        size: f"{each.record['config']['channels']} channels, {each.record['config']['train_images']:,} images, "
+        f"n = {each.table.seed.nunique()}"
+        for size, each in found.items()
+    }

@@ -26,12 +26,13 @@ from nasnb.search.perturbation import Select, perturbation
 from nasnb.spaces.bench201 import BENCH201_NAMES
 from nasnb.workflow.arms import SIZE, alpha_curvature
 
-# few images and many epochs, by which cells collapse; larger presets take the size of the kept searches
+# Few images, many epochs and a quick alpha, by which cells collapse within a minute; larger presets take the size of
+# the kept searches.
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"epochs": 2, "channels": 4, "batch_size": 32, "train_images": 128},
-    "laptop": {"epochs": 40, "train_images": 2000},
+    "laptop": {"epochs": 80, "channels": 8, "train_images": 512, "lr": 0.05, "alpha_lr": 0.01},
 }
-LOOKS, LOOKED_AT = 10, 64  # epochs between two looks at the curvature of alpha, and images: a minute less than of 256
+LOOKS, LOOKED_AT = 10, 64  # epochs between two looks at the curvature of alpha, and images
 METHOD = replace(METHODS["darts-1st"].on("bench201"), config=SIZE)
 RULES = {  # without tuning in between, so that each takes seconds
     "perturbation, by accuracy": perturbation(interval=0),

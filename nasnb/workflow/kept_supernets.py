@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -49,22 +49,6 @@ METHOD_OF = {  # the eight supernets of chapter 07, by their names here
 def which_supernets(preset: str, asked: str | None = None) -> str:
     """What was `asked` for, else KEPT where a search would take too long, and the chapter's own from `overnight` on."""
     return asked or (KEPT if preset in ("smoke", "laptop") else SEARCHED)
-
-
-class Trained(NamedTuple):
-    """A supernet as every analysis takes it, and where it comes from, for captions."""
-
-    state: SearchState
-    words: str
-
-
-def trained(name: str, supernets: str, *, search: Callable[[], Result], figures_dir: str | Path = "figures") -> Trained:
-    """The kept supernet `name`, or what `search()` ends with. Raises ValueError as `kept_supernet` does."""
-    if supernets == KEPT:
-        return Trained(kept_supernet(name, figures_dir=figures_dir), kept_words(name, figures_dir=figures_dir))
-    found = search()
-    state = found.state()
-    return Trained(state, f"Searched supernet ({_scale(state)}, {state.data.name}).")
 
 
 def kept_words(name: str, *, figures_dir: str | Path = "figures") -> str:

@@ -181,3 +181,17 @@ def test_cells_worse_than_the_mean_random_cell_are_counted():
     rows = pd.DataFrame(found, columns=["arm", "seed", "cifar10"]).assign(epoch=1)
     told = collapse.beside_random(rows)
     assert told == {"arms_n": "1 or 2", "arms_below": 2, "arms_all": 3, "arms_random": "80.0 %"}
+
+
+def test_ends_of_two_sizes_stand_side_by_side():
+    rows = pd.DataFrame(
+        [("darts-1st", 0, 1, "111111"), ("darts-1st/pt", 0, 2, "111111"), ("darts-1st", 1, 1, "333333")],
+        columns=["arm", "seed", "epoch", "cell"],
+    )
+    sizes = {"whole": collapse.looked_up(rows), "small": collapse.looked_up(rows[rows.seed == 0])}
+    table = collapse.ends_by_size(sizes, "darts", cells=2).set_index("way")
+    assert table.loc["DARTS", ["n, whole", "n, small"]].tolist() == [2, 1]
+    assert table.loc["random cell", "n, small"] == 2 and list(table.columns)[:2] == ["n, whole", "CIFAR-10 (%), whole"]
+    assert list(collapse.ends_by_size({"whole": sizes["whole"]}, "darts", cells=2).columns)[1] == "n"
+    assert collapse.same_cells(sizes, "darts-1st", "darts-1st/pt") == (2, 2)
+    assert collapse.same_cells(sizes, "darts-1st", "sgas") == (0, 0)

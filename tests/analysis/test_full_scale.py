@@ -244,6 +244,8 @@ def test_first_readings_are_found_again_but_for_two():
     pair = read("eight_methods").query("dataset == 'CIFAR10' and method == 'DARTS'").set_index("kind")
     for kind, mean, sd in (("searched", 97.24, 0.20), ("random", 96.92, 0.19)):
         assert pair.loc[kind, ["mean", "sd", "n"]].tolist() == pytest.approx([mean, sd, 8], abs=0.006)
+    gains = read("against_random").query("dataset == 'CIFAR10' and method == 'DARTS'").gain_percent
+    assert len(gains) == 8 and gains.mean() == pytest.approx(100 * 0.3125 / 2.92, abs=0.2)
     first = read("strength_edges").query("not run.str.contains('resumed')")
     assert ((first.strongest == first.favourite).sum(), len(first)) == (13, 28)
     eigen = searches.complete(read("robustdarts_runs")).query("space == 's1' and drop_path == 0")

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from nasnb import plots
 from nasnb.architecture import SHORT_NAMES, Choices, Edge, Genotype, Pick
 from nasnb.plots import style
+from nasnb.plots.axes import name_points
 from nasnb.plots.slider import slider_html
 from nasnb.published.genotypes import GENOTYPES
 
@@ -211,7 +212,7 @@ def test_names_of_points_keep_apart_and_inside():
     _, ax = plt.subplots()
     points = [(x, y, f"method {i}") for i, (x, y) in enumerate(rng().random((12, 2)))] + [(0.98, 0.5, "the last one")]
     ax.plot(*zip(*[point[:2] for point in points], strict=True), "o")
-    style.name_points(ax, [*points, (np.nan, 1.0, "not run")])
+    name_points(ax, [*points, (np.nan, 1.0, "not run")])
     assert [text.get_text() for text in ax.texts] == [point[2] for point in points]
     assert_apart(ax.texts)
     assert all(ax.bbox.x0 <= text.get_window_extent().x0 <= ax.bbox.x1 for text in ax.texts)

@@ -349,9 +349,9 @@ def test_overnight_takes_what_its_evidence_was_planned_with():
 
 
 def test_the_finite_difference_tends_to_the_exact_gradient_as_its_radius_shrinks():
-    found = hypergradient_errors(METHOD, tiny_data(), TINY, radii=(1e-2, 1e-6), batches=1, dtype=torch.float64)[
-        "errors"
-    ]
+    start = begin(METHOD, tiny_data(), TINY)
+    found = hypergradient_errors(start, radii=(1e-2, 1e-6), batches=1, dtype=torch.float64)["errors"]
+    assert next(start.net.parameters()).dtype == torch.float32, "the search itself stays as it is"
     error = found[found.measure == "relative error"].set_index("gradient").value
     assert error["radius 1e-06"] < 1e-3 < error["first order"]
     assert error["radius 1e-06"] < error["radius 0.01"]

@@ -50,5 +50,5 @@ def test_rules_of_the_trail_read_different_epochs():
 
 def test_the_laptop_takes_few_images_and_many_epochs():
     config = live_config("laptop", seed=3)
-    assert (config.train_images, config.epochs, config.channels, config.seed) == (2000, 40, 16, 3)
+    assert (config.train_images, config.epochs, config.channels, config.seed) == (512, 80, 8, 3)
     assert live_config("overnight").train_images == 5000

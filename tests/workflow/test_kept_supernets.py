@@ -1,13 +1,11 @@
 """Kept supernets: what is loaded computes what was trained, on images that it has not seen."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from nasnb.data import load
 from nasnb.search import validate
-from nasnb.workflow.kept_supernets import METHOD_OF, kept_supernet, make_supernet, trained, which_supernets
+from nasnb.workflow.kept_supernets import METHOD_OF, kept_supernet, kept_words, make_supernet, which_supernets
 
 TINY = {"epochs": 1, "train_images": 64, "channels": 2, "batch_size": 32}
 
@@ -37,14 +35,14 @@ def test_what_is_loaded_is_what_was_trained(folders, sample):
     assert state.epoch == state.config.epochs == TINY["epochs"]
 
 
-def test_small_presets_take_kept_supernets_and_others_their_own(folders):
+def test_small_presets_take_kept_supernets_and_others_their_own():
     assert [which_supernets(preset) for preset in ("smoke", "laptop", "overnight")] == ["kept", "kept", "searched"]
     assert which_supernets("laptop", "searched") == "searched"
-    of = {"search": lambda: pytest.fail("nothing is searched"), "figures_dir": folders["figures_dir"]}
-    state, words = trained("stacnas", "kept", **of)
+
+
+def test_its_words_say_what_it_is(folders):
+    words = kept_words("stacnas", figures_dir=folders["figures_dir"])
     assert "3 cells, 2 channels, 16 px, 1 epochs" in words and "one seed" in words
-    searched = trained("stacnas", "searched", search=lambda: SimpleNamespace(state=lambda: state))
-    assert searched.state is state and searched.words.startswith("Searched supernet (3 cells")
 
 
 def test_a_copy_is_the_same_supernet(folders):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nasnb.analysis.darts_pt import of_supernets
 from nasnb.workflow import on_s2
 
 
@@ -27,14 +28,16 @@ def tables():
             "seed": 7,
         }
     )
-    checks = pd.concat([check.assign(supernet=on_s2.SEARCHED), check.assign(supernet=on_s2.BEFORE, var_conv=1.5)])
+    checks = pd.concat(
+        [check.assign(supernet=of_supernets.SEARCHED), check.assign(supernet=of_supernets.BEFORE, var_conv=1.5)]
+    )
     steps = pd.DataFrame({"how": ["PT", "PT", "PT-Mag"], "seed": 7, "after": [30.0, 44.0, 40.0]})
-    convs = pd.DataFrame({on_s2.ALPHA: {7: 3}, "PT": {7: 6}})
+    convs = pd.DataFrame({of_supernets.ALPHA: {7: 3}, "PT": {7: 6}})
     return picks, gaps, checks, steps, convs
 
 
 def test_effects_are_positive_as_claimed():
-    found = on_s2.effects_on_s2(on_s2.told_by_seed(*tables()))
+    found = of_supernets.effects_on_s2(of_supernets.told_by_seed(*tables()))
     assert {claim.partition("/")[2]: effect[7] for claim, effect in found.items()} == pytest.approx(
         {
             "alpha-prefers-skip": 3,

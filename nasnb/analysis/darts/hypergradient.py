@@ -13,28 +13,21 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from nasnb.config import SearchConfig
-from nasnb.data import Data
-from nasnb.search import begin
+from nasnb.search.state import SearchState
 from nasnb.search.steps import alpha_gradient, exact_unrolled_gradient, unrolled_gradient
 
 
 def hypergradient_errors(
-    method,
-    data: Data,
-    config: SearchConfig,
-    *,
-    radii: Sequence[float],
-    batches: int,
-    dtype: torch.dtype = torch.float32,
+    state: SearchState, *, radii: Sequence[float], batches: int, dtype: torch.dtype = torch.float32
 ) -> dict:
-    """Errors of the gradient estimates at the start of a search, in `dtype`, without momentum yet.
+    """Errors of the gradient estimates on some batches of a search as it stands, in `dtype`; none is followed.
 
     Returns {"errors": table of gradient, batch, measure ("relative error", "cosine", or processor "seconds", those of
     the exact one too) and value}. A radius is how far the finite difference moves the weights (DARTS, equation 8;
     published: 0.01).
     """
-    state = begin(method, data, replace(config, precision="float32"))
+    state = state.copied()
+    state.config = replace(state.config, precision="float32")
     state.net.to(dtype), state.relaxation.to(dtype)
     train = state.batches(state.train, "train", 0)
     valid = state.batches(state.valid, "valid 0", 0)

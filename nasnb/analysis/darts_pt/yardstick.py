@@ -130,6 +130,16 @@ def held_against(
     )
 
 
+def effects_on_cells(measured: pd.DataFrame, told: pd.DataFrame) -> dict[str, pd.Series]:
+    """{claim: effects by supernet} of the yardstick and of alpha against the trained cells of NAS-Bench-201.
+
+    Tables as for `held_against`, `told` with `cells` of `worth_in_cells`.
+    """
+    by_worth = held_against(measured, told, {"cells": "cells"}).correlations["cells"]
+    by_alpha = held_against(measured, told, {"alpha": "alpha"}, against="cells").correlations["alpha"]
+    return {"darts-pt/worth-ranks-cells-201": by_worth, "darts-pt/alpha-ranks-cells-201": by_alpha}
+
+
 def _per_supernet(found: Mapping, measures: Mapping[str, str], of: Callable, over: Callable) -> pd.DataFrame:
     rows = {s: {name: over([of(p, c) for p in edges]) for name, c in measures.items()} for s, edges in found.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
