@@ -106,8 +106,9 @@ def keep_groups(found: list[Result], data: Data, runs_dir: str) -> None:
         )
         for run in found
     ]
-    table = families.summary_of_readings(views, ops, STACNAS_GROUPS, tau=TAU)
     reached = [run.history.valid_accuracy.iloc[-1] for run in found]
+    table = families.summary_of_readings(views, ops, STACNAS_GROUPS, tau=TAU)
+    table["valid_accuracy"] = [reached[search] for search in table.search]
     scale = (
         f"DARTS of first order, {SIZE.cells} cells, {SIZE.channels} channels, {SIZE.train_images:,} images, "
         f"{SIZE.epochs} epochs, batches of {SIZE.batch_size}, n = {len(found)} seeds; supernets at "

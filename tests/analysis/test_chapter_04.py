@@ -27,6 +27,7 @@ from nasnb.analysis.stacnas.families import (
     correlation_views,
     effects_of_readings,
     families_over_training,
+    fitting_taus,
     of_families,
     published_correlation,
     recorded_families,
@@ -73,6 +74,9 @@ def test_table_6_is_symmetric_and_its_families_are_those_of_the_text():
         frozenset(g) for g in STACNAS_GROUPS if len(g) > 1
     }
     assert contrast(table, STACNAS_GROUPS).within == pytest.approx((0.52 + 0.38 + 0.27) / 3)
+    assert fitting_taus(table, STACNAS_GROUPS) == (0.11, 0.27)
+    with pytest.raises(ValueError, match=r"at no tau are the groups dil_conv_3x3 \+ max_pool_3x3"):
+        fitting_taus(table, [("max_pool_3x3", "dil_conv_3x3")])
 
 
 def test_views_are_the_single_correlations():

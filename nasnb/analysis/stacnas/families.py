@@ -142,6 +142,19 @@ def effects_of_readings(told: pd.DataFrame, reading: str = FIRST) -> dict[str, n
     }
 
 
+def fitting_taus(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """The smallest and the largest tau, in hundredths, at which the groups found are these.
+
+    Raises ValueError if there is none.
+    """
+    wanted = {frozenset(group) for group in groups if len(group) > 1}
+    taus = [hundredth / 100 for hundredth in range(1, 100)]
+    fit = [tau for tau in taus if set(map(frozenset, operator_groups(correlation, tau=tau))) == wanted]
+    if not fit:
+        raise ValueError(f"at no tau are the groups {', '.join(' + '.join(sorted(group)) for group in wanted)}")
+    return min(fit), max(fit)
+
+
 def of_families(correlation: pd.DataFrame, groups: Sequence[Sequence[str]]) -> dict[str, float]:
     """{first member: correlation of the two members of a group}, of groups of two."""
     return {group[0]: float(correlation.loc[group[0], group[1]]) for group in groups if len(group) == 2}
