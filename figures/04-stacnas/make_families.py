@@ -109,10 +109,11 @@ def keep_groups(found: list[Result], data: Data, runs_dir: str) -> None:
     reached = [run.history.valid_accuracy.iloc[-1] for run in found]
     table = families.summary_of_readings(views, ops, STACNAS_GROUPS, tau=TAU)
     table["valid_accuracy"] = [reached[search] for search in table.search]
+    where = f"{data.name.partition('@')[0]} at {data.image_size[1]} px"
     scale = (
-        f"DARTS of first order, {SIZE.cells} cells, {SIZE.channels} channels, {SIZE.train_images:,} images, "
-        f"{SIZE.epochs} epochs, batches of {SIZE.batch_size}, n = {len(found)} seeds; supernets at "
-        f"{min(reached):.0f} to {max(reached):.0f} % on held-out images"
+        f"{where}, DARTS of first order, {SIZE.cells} cells, {SIZE.channels} channels, "
+        f"{SIZE.train_images:,} images, {SIZE.epochs} epochs, batches of {SIZE.batch_size}, "
+        f"n = {len(found)} seeds; supernets at {min(reached):.0f} to {max(reached):.0f} % on held-out images"
     )
     told = f"{scale}. First edge, per feature, batch statistics, over {N_IMAGES:,} training images; mean ± sd."
     ends = table[table.reading.isin(["untrained", families.FIRST])]

@@ -100,11 +100,11 @@ def keep_them(table: pd.DataFrame, data: Data) -> None:
     one, seeds = table.drop_duplicates("seed"), sorted(map(int, table.seed.unique()))
     reached = one.filter(like="_accuracy").mean()
     supernets = " and ".join(f"{value:.0f} %" for value in reached) + (" (DARTS)" if len(reached) > 1 else "")
+    where = f"{data.name.partition('@')[0]} at {data.image_size[1]} px"
     scale = (
-        f"{SIZE.cells} cells, supernets of {SIZE.channels} channels and {SIZE.train_images} images, {SIZE.epochs} "
-        f"epochs, then at {supernets}; networks of {TRAINING.channels} channels and {TRAINING.train_images:,} images, "
-        f"{TRAINING.epochs} epochs; "
-        f"n = {len(seeds)} seeds"
+        f"{where}, {SIZE.cells} cells, supernets of {SIZE.channels} channels and {SIZE.train_images} "
+        f"images, {SIZE.epochs} epochs, then at {supernets}; networks of {TRAINING.channels} channels and "
+        f"{TRAINING.train_images:,} images, {TRAINING.epochs} epochs; n = {len(seeds)} seeds"
     )
     record = {
         "data": f"{data.name} ({data.image_size[1]} pixels), {TEST_IMAGES:,} test images",
