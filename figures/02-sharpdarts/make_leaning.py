@@ -67,7 +67,7 @@ def keep_them(found: dict[str, list[Result]], seeds: Iterable[int], data: Data, 
         "device": runs[0].record["device"],
         "commit": str(runs[0].record["commit"]),
         "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}. Mean over searches, band: one standard deviation.",
+        "scale": f"{scale}.",
         "alt": ALT,
     }
     keep(NAME, drawn(table), table, record)

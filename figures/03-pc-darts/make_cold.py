@@ -65,7 +65,7 @@ def drawn(table: pd.DataFrame) -> str:
     plots.use_style()
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 7.4))
     broken, common = table.assign(arm=_broken(table.arm)), cold.edges_in_common(table)
-    common = common.assign(arm=_broken(common.arm))[common.arm != cold.K1]
+    common = common.assign(arm=_broken(common.arm))
     panels = (
         (cold.cosines(table), "of", "cosine", "cosine of two\ngradients of alpha"),
         (broken, "arm", "weight_free", "weight on skips\nand pools (%)"),

@@ -189,6 +189,13 @@ def test_printed_runs_and_tables():
     assert pc_darts.printed.table_3()["PC yes, EN yes"] == "2.57 ± 0.07 %"
 
 
+def test_price_of_an_imagenet_training_is_that_of_its_multiply_adds(tmp_path):
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "work.csv").write_text("method,training (10^15),training (GPU hours)\ndarts-1st,50,100\n")
+    found = pc_darts.printed.imagenet_hours(10, figures_dir=tmp_path)
+    assert found == pytest.approx(2 * 3 * 597e6 * 1_281_167 * 10 / 1e15)  # two hours for every 10^15
+
+
 def test_weight_free_share_over_time():
     edges = METHOD.space.choices.groups["normal"]
     even = np.full((2, len(edges), len(edges[0].ops)), 1 / len(edges[0].ops))
@@ -273,13 +280,13 @@ def test_what_is_ahead_counts_steps_as_the_searches_do():
     table = pc_darts.runs_ahead(plan, config, training, images=len(data.train)).set_index("what")
     state = begin(METHOD, data, config)
     first, last = table.iloc[0], table.iloc[-1]
-    assert first["steps of each"] == 3 * state.steps_per_epoch and first.number == 6
+    assert first["steps of each"] == 3 * state.steps_per_epoch and first.number == 4
     trained = prepare(METHOD.space, GENOTYPES["DARTS_V1"], data, training)
     assert last["steps of each"] == 2 * trained.steps_per_epoch
     assert table["steps of all"].tolist() == (table.number * table["steps of each"]).tolist()
-    assert table.number.tolist() == [6, 3, 7, 3]  # no other K at smoke
+    assert table.number.tolist() == [4, 2, 3, 7, 3]  # no other K at smoke
     without = pc_darts.runs_ahead(replace(plan, cold=False), config, training, images=len(data.train))
-    assert without.number.tolist() == [6, 7, 3]
+    assert without.number.tolist() == [4, 2, 7, 3]
 
 
 # --- plans ------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from nasnb.analysis.pc_darts.costs import (
     times_less,
 )
 from nasnb.analysis.pc_darts.mixing import (
+    MASKS,
     MIXINGS,
     chain_of,
     chains,
@@ -41,6 +42,7 @@ from nasnb.analysis.pc_darts.stability import (
 from nasnb.analysis.pc_darts.subsets import on_subsets
 
 __all__ = [
+    "MASKS",
     "MIXINGS",
     "Plan",
     "agreement_of_gradients",

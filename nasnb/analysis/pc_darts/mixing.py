@@ -21,6 +21,9 @@ def variant(method: Any, *, k: int = 4, beta: bool = True) -> Any:
     return replace(method, name=name, mix=partial_channels(k), relax=edge_normalised(softmax) if beta else softmax)
 
 
+MASKS = ("random masks", "shifted channels")  # arms of `table_3_arms` that Table 3 has not
+
+
 def table_3_arms(method: Any) -> dict[str, Any]:
     """The four of Table 3, each change alone; then masks that are drawn, as equation 1 says, and channels shifted."""
     return {
@@ -28,8 +31,8 @@ def table_3_arms(method: Any) -> dict[str, Any]:
         "PC no, EN yes": variant(method, k=1),
         "PC yes, EN no": variant(method, beta=False),
         "PC yes, EN yes": method,
-        "random masks": replace(method, name="pc-darts-random", mix=partial_channels(4, select="random")),
-        "shifted channels": replace(method, name="pc-darts-shift", mix=partial_channels(4, mixing="shift")),
+        MASKS[0]: replace(method, name="pc-darts-random", mix=partial_channels(4, select="random")),
+        MASKS[1]: replace(method, name="pc-darts-shift", mix=partial_channels(4, mixing="shift")),
     }
 
 

@@ -132,6 +132,6 @@ def spans_at_the_end(skips: pd.DataFrame) -> dict[str, str]:
 
 
 def by_seed(errors: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> pd.DataFrame:
-    """Errors by variant as rows for a figure: variant, seed, error_percent."""
-    rows = [(name, s, e) for name, each in errors.items() for s, e in zip(seeds, each, strict=True)]
+    """Errors by variant as rows for a figure: variant, seed, error_percent; some may have fewer than others."""
+    rows = [(name, s, e) for name, each in errors.items() for s, e in zip(seeds, each, strict=False)]
     return pd.DataFrame(rows, columns=["variant", "seed", "error_percent"])
