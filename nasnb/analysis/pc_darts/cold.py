@@ -57,7 +57,7 @@ def cosines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def edges_in_common(table: pd.DataFrame) -> pd.DataFrame:
-    """Of `cold_row`s, for every seed: percent of its kept edges that another seed keeps, mean over the others."""
+    """Of rows of `cold_row`, for every seed: percent of its kept edges that another seed keeps, mean over the others."""
     rows = []
     for arm, part in table.groupby("arm", sort=False):
         kept = np.array([[int(digit) for digit in word] for word in part.kept])
@@ -68,7 +68,7 @@ def edges_in_common(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def cold_effects(table: pd.DataFrame) -> dict[str, Any]:
-    """What the claims ask for, seed by seed, of `cold_row`s."""
+    """What the claims ask for, seed by seed, of rows of `cold_row`."""
     by_seed = table.pivot(index="seed", columns="arm")
     (small, large), free = (by_seed[f"cosine_{size}"] for size in BATCHES), by_seed.weight_free
     kept: Sequence[list[list[str]]] = [[[*word] for word in by_seed.kept[arm]] for arm in (K4, WITHOUT_BETA)]
