@@ -47,7 +47,7 @@ def cold_row(space: Space, arm: str, seed: int, run: Any, noise: pd.DataFrame | 
 
 
 def cosines(table: pd.DataFrame) -> pd.DataFrame:
-    """Of `cold_row`s, a line per search and batch size: `of` (K and batch, broken into lines), seed, cosine."""
+    """Of rows of `cold_row`, a line per search and batch size: `of` (K and batch, broken into lines), seed, cosine."""
     parts = [(arm, size) for arm, size in ((K1, BATCHES[0]), (K4, BATCHES[0]), (K4, BATCHES[1]), (K1, BATCHES[1]))]
     return pd.concat(
         pd.DataFrame({"of": f"{arm},\nbatch of {size}", "seed": rows.seed, "cosine": rows[f"cosine_{size}"]})
