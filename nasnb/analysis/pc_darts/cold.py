@@ -57,7 +57,7 @@ def cosines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def edges_in_common(table: pd.DataFrame) -> pd.DataFrame:
-    """Of rows of `cold_row`, for every seed: percent of its kept edges that another seed keeps, mean over the others."""
+    """Of rows of `cold_row`, by seed: percent of its kept edges that another seed keeps, mean over the others."""
     rows = []
     for arm, part in table.groupby("arm", sort=False):
         kept = np.array([[int(digit) for digit in word] for word in part.kept])
