@@ -19,7 +19,7 @@ from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots.style import svg
-from nasnb.report.evidence import write_evidence
+from nasnb.report.evidence import SMALL, write_evidence
 from nasnb.runs import Result
 from nasnb.runs.kept import keep
 
@@ -73,7 +73,8 @@ def keep_them(found: dict[str, list[Result]], seeds: Iterable[int], data: Data, 
     keep(NAME, drawn(table), table, record)
     findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.runs_learned(*found.values(), classes=data.n_classes)
-    print(findings.judged(capacity.leaning_effects(capacity.ends_of_searches(table)), learned=learned, run=NAME))
+    effects = capacity.leaning_effects(capacity.ends_of_searches(table))
+    print(findings.judged(effects, learned=learned, evidence_from=SMALL, run=NAME))
     write_evidence("02-sharpdarts", findings.found)
 
 

@@ -17,7 +17,7 @@ from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots import sharpdarts as drawn
 from nasnb.plots.style import svg
-from nasnb.report.evidence import write_evidence
+from nasnb.report.evidence import SMALL, write_evidence
 from nasnb.runs.kept import keep
 from nasnb.spaces.hypercuboid import HyperCuboid
 
@@ -67,7 +67,8 @@ def keep_them(times: dict, runs: list, data: Data, config: SearchConfig) -> None
         "sharpdarts/pools-win-by-scale": as_is - unit,
         "sharpdarts/pools-win-without-norm": as_is - normed,
     }
-    print(findings.judged(values, learned=report.runs_learned(runs, classes=data.n_classes)))
+    learned = report.runs_learned(runs, classes=data.n_classes)
+    print(findings.judged(values, learned=learned, evidence_from=SMALL))
     write_evidence("02-sharpdarts", findings.found)
 
 

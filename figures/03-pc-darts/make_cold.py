@@ -20,7 +20,7 @@ from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import write_evidence
+from nasnb.report.evidence import SMALL, write_evidence
 from nasnb.runs import Result, run_once
 from nasnb.runs.kept import keep
 
@@ -103,7 +103,7 @@ def keep_them(table: pd.DataFrame, runs: list[Result], data: Data, config: Searc
     keep(NAME, drawn(table), table, record)
     findings = report.Findings("03-pc-darts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.learned(*(rows.valid_accuracy for _, rows in table.groupby("arm")), classes=data.n_classes)
-    print(findings.judged(cold.cold_effects(table), learned=learned, run=NAME))
+    print(findings.judged(cold.cold_effects(table), learned=learned, evidence_from=SMALL, run=NAME))
     write_evidence("03-pc-darts", findings.found)
 
 

@@ -17,7 +17,7 @@ from nasnb.data import load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots.style import svg
-from nasnb.report.evidence import write_evidence
+from nasnb.report.evidence import SMALL, write_evidence
 from nasnb.runs import run_once
 from nasnb.runs.kept import keep
 
@@ -89,7 +89,7 @@ def tell_claims(table: pd.DataFrame, told: pd.DataFrame, scale: str) -> None:
     columns = yardstick.MEASURES | {"running statistics": "running"}
     findings = report.Findings("06-darts-pt", preset="overnight", scale=scale)
     learned = bool(table.valid.min() > 20)  # percent: twice chance
-    findings.judged(yardstick.held_against(table, told, columns).effects(), learned=learned)
+    findings.judged(yardstick.held_against(table, told, columns).effects(), learned=learned, evidence_from=SMALL)
     cells = yardstick.effects_on_cells(table, told)
     findings.judged(cells, learned=learned, evidence_from="NAS-Bench-201")
     print({each.claim.id: each.finding.words() for each in findings.found})
