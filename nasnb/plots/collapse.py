@@ -51,7 +51,7 @@ def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: flo
     Columns: seed, epoch, cifar10 (percent), perhaps finished: a search that is not ends in a cross.
     """
     lines = -(-len(panels) // columns)
-    size = (WIDTH, 1.6 * lines + 0.5)
+    size = (WIDTH, 1.6 * lines + 0.7)
     fig, axes = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes.flat, panels.items(), strict=False):
         for k, (_, seed) in enumerate(rows.groupby("seed")):
@@ -63,7 +63,7 @@ def plot_panels(panels: Mapping[str, pd.DataFrame], *, columns: int, median: flo
         ax.set_title(title, fontsize=8.5)
     hide_rest(axes, len(panels))
     fig.supxlabel("epoch", fontsize=9)
-    fig.supylabel("CIFAR-10 test accuracy of the chosen cell (%)", fontsize=9)
+    fig.supylabel("CIFAR-10 test accuracy\nof the chosen cell (%)", fontsize=9, multialignment="center")
     return fig
 
 
