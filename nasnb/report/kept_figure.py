@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nasnb.plots.style import show
 from nasnb.runs.kept import Kept, kept
 
-SIZES = {"whole": "", "small": "small-"}  # of the searches on NAS-Bench-201: what their kept results' names begin with
+PREFIXES = {"whole": "", "small": "small-"}  # of the names of kept results: searches on NAS-Bench-201 of both sizes
 
 
 def show_kept(name: str) -> Kept | None:
@@ -28,7 +28,7 @@ def show_kept(name: str) -> Kept | None:
 def kept_sizes(name: str) -> dict[str, Kept]:
     """{"whole": ..., "small": ...}: a kept result of searches on NAS-Bench-201 at every size at which it is kept."""
     folder, _, last = name.rpartition("/")
-    found = {size: kept(f"{folder}/{prefix}{last}") for size, prefix in SIZES.items()}
+    found = {size: kept(f"{folder}/{prefix}{last}") for size, prefix in PREFIXES.items()}
     return {size: each for size, each in found.items() if each}
 
 
@@ -37,7 +37,7 @@ def show_sizes(name: str) -> dict[str, Kept]:
     folder, _, last = name.rpartition("/")
     found = kept_sizes(name)
     for size in found or ["whole"]:
-        show_kept(f"{folder}/{SIZES[size]}{last}")
+        show_kept(f"{folder}/{PREFIXES[size]}{last}")
     return found
 
 

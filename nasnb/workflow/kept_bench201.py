@@ -20,6 +20,7 @@ from nasnb.data.bench201 import Bench201Table
 from nasnb.plots.collapse import RANDOM, plot_arms, plot_collapse, plot_panels
 from nasnb.plots.style import svg, use_style
 from nasnb.report.evidence import Evidence, evidence, write_evidence
+from nasnb.report.kept_figure import PREFIXES
 from nasnb.runs.kept import keep
 from nasnb.runs.record import now
 from nasnb.workflow.arms import ALPHA_RATES, IMAGES, SIZES
@@ -65,7 +66,7 @@ class Experiment:
     @property
     def prefix(self) -> str:
         """Of the names of its results: those of the whole size have none."""
-        return "" if self.size == "whole" else f"{self.size}-"
+        return PREFIXES[self.size]
 
     @property
     def scale(self) -> str:
@@ -189,7 +190,7 @@ def keep_claims(rows: pd.DataFrame, of: Experiment) -> list[Evidence]:
                 kind="NAS-Bench-201",
                 learned=collapse.has_learned(rows, id),
                 scale=f"{of.data}; {of.scale}",
-                run=FOLDER if of.size == "whole" else f"{FOLDER}/{of.prefix}arms",
+                run=f"{FOLDER}/{of.prefix}arms" if of.prefix else FOLDER,
                 commit=commit,
                 date=now()[:10],
             ),
