@@ -1,0 +1,238 @@
+"""Make `spaces` and `s2-fashion` of this folder: `python make_spaces.py [--runs-dir RUNS] [--seeds N] [--elsewhere M]`.
+
+Supernets at a size at which they learn (the embedded Fashion images at 12 pixels), and from each the cell of alpha and
+that of PT. S2: DARTS, fixed alpha, SDARTS-RS and SGAS, all cells trained; S1, S3 and S4: cells counted, nothing
+trained (`nasnb.workflow.on_spaces`). SDARTS-RS, SGAS and the other spaces have M seeds, DARTS and fixed alpha on S2 N;
+four minutes for a seed of all on a core. What figures 2, 3, 5 and 6 and proposition 1 say on the supernets of
+S2 (`nasnb.workflow.on_s2`) is `s2-fashion`. Claims go to `claims.csv`. A run that was stopped goes on where it stood.
+"""
+
+import argparse
+from dataclasses import asdict, replace
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from nasnb import plots, report
+from nasnb.analysis.darts_pt import of_supernets
+from nasnb.config import SearchConfig, scaled
+from nasnb.data import Data, load
+from nasnb.experiment import run_search, run_training
+from nasnb.methods import METHODS
+from nasnb.plots.style import WIDTH, svg
+from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.runs import Result
+from nasnb.runs.kept import keep
+from nasnb.spaces import Space
+from nasnb.workflow import on_s2, on_spaces
+
+CHAPTER, IMAGES = "06-darts-pt", 1000  # test images of proposition 1
+SIZE = SearchConfig(
+    epochs=20,
+    cells=3,
+    channels=4,
+    batch_size=64,
+    train_images=512,
+    lr=0.05,
+    alpha_lr=0.01,
+    pace=0.2,
+    validate_with="batch",
+)  # one epoch of tuning after each decision
+WHILE_SEARCHING = replace(SIZE, pace=SIZE.epochs / 50)  # SGAS decides all along, as in its paper's 50 epochs
+TRAINING = replace(scaled(on_s2.PT.training, "laptop", epochs=8, train_images=1000), lr=0.1, drop_path=0.0)
+RULES = on_s2.selection_rules(SIZE.lr / 10)
+ARMS = {  # pair and rule: how the figure names it
+    (on_spaces.S2, on_spaces.ALONE): "alpha",
+    (on_spaces.S2, on_spaces.WITH_PT): "PT",
+    (on_spaces.FIXED, on_spaces.WITH_PT): "PT, fixed alpha",
+    ("SDARTS-RS", on_spaces.ALONE): "SDARTS-RS",
+    ("SDARTS-RS", on_spaces.WITH_PT): "SDARTS-RS, PT",
+    ("SGAS", on_spaces.ALONE): "SGAS",
+    ("SGAS", on_spaces.WITH_PT): "SGAS, PT",
+}
+ALT = (
+    f"Three panels with a point per seed: test error of trained cells on S2, of {'; '.join(ARMS.values())}; "
+    "convolutions in both cells, of alpha and PT on S1, S3 and S4; noise in both cells on S4, of alpha and PT."
+)
+PANELS = {  # of s2-fashion; title: what stands beside each other, a point per seed
+    "edges that prefer skip": {"alpha": "skips_alpha", "masking, loss": "skips_loss"},
+    "ln of error variances, convolution over skip": {"searched": "near_searched", "before": "near_before"},
+    "accuracy when all is decided (%)": {"PT": "end_pt", "PT-Mag": "end_pt_mag"},
+    "convolutions in the normal cell": {"alpha": "convs_alpha", "PT": "convs_pt"},
+    "correlations within a search": {
+        "gap, accuracy": "gap_with_accuracy",
+        "optimal, learnt gap": "optimal_with_learnt",
+    },
+}
+ALT_S2 = "Five panels with a point per seed: " + "; ".join(
+    f"{title}, of {', '.join(of)}" for title, of in PANELS.items()
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs-dir", default="runs")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--elsewhere", type=int, default=6)
+    given = parser.parse_args()
+    data, cells, supernets = load("fashion-sample", image_size=12), [], []
+    for seed in range(given.seeds):  # a seed after the other, so that some are whole if it is stopped
+        base = {seed: run_search(on_s2.S2, data, replace(SIZE, seed=seed), runs_dir=given.runs_dir)}
+        two = {name: RULES[name] for name in ("PT", "PT-Mag")}
+        found = on_s2.selected_by_rules(base, two, data, SIZE, runs_dir=given.runs_dir)
+        supernets.append(asked(base, found, data, given.runs_dir))
+        cells.append(on_s2_by_alpha_and_pt(seed, found, data, given.runs_dir))
+        if seed < given.elsewhere:
+            cells.append(in_pairs(seed, data, given.runs_dir))
+    keep_cells(pd.concat(cells), data, base[seed].record)
+    keep_supernets(pd.concat(supernets), data, base[seed].record)
+
+
+def asked(base: on_s2.Runs, found: dict[str, on_s2.Runs], data: Data, runs_dir: str) -> pd.DataFrame:
+    """A row of `of_supernets.told_by_seed`, with what the supernet reached and the seconds that it took."""
+    table = of_supernets.told_by_seed(
+        on_s2.edge_picks(base, runs_dir=runs_dir),
+        on_s2.skip_gaps(base),
+        on_s2.proposition_checks(base, data, SIZE, images=IMAGES, runs_dir=runs_dir),
+        on_s2.decision_prices(found),
+        on_s2.normal_convolutions(found),
+    )
+    seconds = sum(run.record["seconds"] for of in found.values() for run in of.values())
+    return table.assign(valid_accuracy=report.accuracies(base.values()), seconds=seconds)
+
+
+def on_s2_by_alpha_and_pt(seed: int, found: dict[str, on_s2.Runs], data: Data, runs_dir: str) -> pd.DataFrame:
+    """Tables 3 and 4 on S2: rows of `on_spaces.cell_rows` for DARTS, and for PT on a supernet without alpha."""
+    plain, with_pt = found[on_s2.ALPHA][seed], found["PT"][seed]
+    fixed = replace(METHODS["darts-pt-fixed-alpha"].on("s2"), select=RULES["PT"])
+    pair = on_spaces.Pair(replace(fixed, name="fixed-s2", select=None), fixed)
+    never = on_spaces.searched(pair, data, replace(SIZE, seed=seed), runs_dir=runs_dir)
+    of_fixed = {on_spaces.WITH_PT: never[on_spaces.WITH_PT]}  # without alpha and PT there is no rule
+    how = {"space": on_s2.S2.space, "train": trainer(data, runs_dir)}
+    both = {on_spaces.ALONE: plain, on_spaces.WITH_PT: with_pt}
+    return pd.concat(
+        [
+            timed(on_spaces.cell_rows(on_spaces.S2, both, seed, supernet=plain, **how), both),
+            timed(on_spaces.cell_rows(on_spaces.FIXED, of_fixed, seed, supernet=never[on_spaces.ALONE], **how), never),
+        ]
+    )
+
+
+def in_pairs(seed: int, data: Data, runs_dir: str) -> pd.DataFrame:
+    """Tables 2 and 3: the other spaces, nothing trained, and the other methods."""
+    rows = []
+    for name, pair in on_spaces.pairs(RULES["PT"]).items():
+        config = replace(SIZE if pair.with_pt.select else WHILE_SEARCHING, seed=seed)
+        found = on_spaces.searched(pair, data, config, runs_dir=runs_dir)
+        train = None if name in on_spaces.ELSEWHERE else trainer(data, runs_dir)
+        how = {"space": pair.alone.space, "supernet": found[on_spaces.ALONE], "train": train}
+        rows.append(timed(on_spaces.cell_rows(name, found, seed, **how), found))
+    return pd.concat(rows)
+
+
+def trainer(data: Data, runs_dir: str) -> on_spaces.Train:
+    def train(space: Space, run: Result, seed: int) -> Result:
+        return run_training(space, run.genotype, data, replace(TRAINING, seed=seed), runs_dir=runs_dir)
+
+    return train
+
+
+def timed(rows: pd.DataFrame, runs: dict[str, Result]) -> pd.DataFrame:
+    return rows.assign(seconds=sum(run.record["seconds"] for run in runs.values()) / len(rows))
+
+
+def keep_cells(table: pd.DataFrame, data: Data, origin: dict) -> None:
+    """`spaces`: figure, numbers, record, and the claims on cells and their networks."""
+    trained, elsewhere = table.dropna(subset="error"), table[table.pair.isin(on_spaces.ELSEWHERE)]
+    n = trained.groupby("pair").seed.nunique()
+    scale = (
+        f"supernets: {size_words()}, at {table.supernet.min():.0f} to {table.supernet.max():.0f} % on held-out "
+        f"images; networks: {TRAINING.epochs} epochs, {TRAINING.channels} channels, {TRAINING.cells} cells, "
+        f"{TRAINING.train_images:,} images, at {100 - trained.error.max():.0f} to {100 - trained.error.min():.0f} % on "
+        f"test images; n = {n[on_spaces.S2]} seeds of DARTS and fixed alpha on S2, {n['SGAS']} of the others"
+    )
+    config = asdict(SIZE) | {"training": asdict(TRAINING), "pace of SGAS": WHILE_SEARCHING.pace}
+    told = record_of(table, data, origin, scale, ALT, config)
+    plots.use_style()
+    keep(f"{CHAPTER}/spaces", svg(drawn_cells(table)), table.drop(columns="seconds"), told)
+    source = {"evidence_from": SMALL, "run": f"{CHAPTER}/spaces"}
+    findings = report.Findings(CHAPTER, preset="laptop", scale=scale)
+    networks = report.learned(*(100 - of.error for _, of in trained.groupby(["pair", "rule"])), classes=data.n_classes)
+    supernets = report.learned(*(of.supernet for _, of in elsewhere.groupby("pair")), classes=data.n_classes)
+    findings.judged(on_spaces.effects_of_networks(table), learned=networks, **source)
+    findings.judged(on_spaces.effects_elsewhere(table), learned=supernets, **source)
+    write_evidence(CHAPTER, findings.found)
+    print({each.claim.id: each.finding for each in findings.found})
+
+
+def keep_supernets(table: pd.DataFrame, data: Data, origin: dict) -> None:
+    """`s2-fashion`: figure, numbers, record, and the claims on supernets."""
+    reached = table.valid_accuracy
+    scale = (
+        f"S2, DARTS of first order, {size_words()}, n = {len(table)} seeds; supernets at {reached.min():.0f} to "
+        f"{reached.max():.0f} % on held-out images"
+    )
+    told = record_of(table.reset_index(), data, origin, scale, ALT_S2, asdict(SIZE))
+    plots.use_style()
+    keep(f"{CHAPTER}/s2-fashion", svg(drawn_supernets(table)), table.drop(columns="seconds").reset_index(), told)
+    findings = report.Findings(CHAPTER, preset="laptop", scale=scale)
+    source = {"evidence_from": SMALL, "run": f"{CHAPTER}/s2-fashion"}
+    learned = report.learned(reached, classes=data.n_classes)
+    findings.judged(of_supernets.effects_on_s2(table), learned=learned, **source)
+    write_evidence(CHAPTER, findings.found)
+    print({each.claim.id: each.finding for each in findings.found})
+
+
+def size_words() -> str:
+    return (
+        f"{SIZE.epochs} epochs, {SIZE.channels} channels, {SIZE.cells} cells, {SIZE.train_images:,} images, "
+        f"alpha's rate {SIZE.alpha_lr:g}"
+    )
+
+
+def record_of(table: pd.DataFrame, data: Data, origin: dict, scale: str, alt: str, config: dict) -> dict:
+    return {
+        "data": f"{data.name} ({data.image_size[1]} pixels)",
+        "config": config,
+        "seed": sorted(int(seed) for seed in table.seed.unique()),
+        "device": origin["device"],
+        "commit": str(origin["commit"]),
+        "seconds": float(table.seconds.sum()),
+        "scale": f"{scale}.",
+        "alt": alt,
+    }
+
+
+def drawn_cells(table: pd.DataFrame) -> plt.Figure:
+    figure = plt.figure(figsize=(WIDTH, 6))
+    grid = figure.add_gridspec(2, 5)
+    errors = table.assign(arm=[ARMS.get((row.pair, row.rule), "") for row in table.itertuples()])
+    points(
+        errors, "arm", "error", "test error (%)", "S2: cells trained from scratch", ARMS.values(), figure, grid[0, :]
+    )
+    rules = {on_spaces.ALONE: "alpha", on_spaces.WITH_PT: "PT"}
+    by_rule = table.assign(arm=table.pair + " " + table.rule.map(rules))
+    places = [f"{name} {rule}" for name in on_spaces.ELSEWHERE for rule in rules.values()]
+    points(by_rule, "arm", "convolutions", "operations", "convolutions, both cells", places, figure, grid[1, :3])
+    points(by_rule, "arm", "noise", "operations", "S4: noise, both cells", places[-2:], figure, grid[1, 3:])
+    return figure
+
+
+def points(table, x, y, label, title, order, figure, place) -> None:
+    ax = figure.add_subplot(place)
+    plots.plot_points_with_spread(table, x=x, y=y, label=label, order=list(order), ax=ax)
+    ax.set_title(title)
+
+
+def drawn_supernets(table: pd.DataFrame) -> plt.Figure:
+    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 7.2))
+    axes[-1, -1].set_axis_off()
+    for ax, (title, columns) in zip(axes.flat, PANELS.items(), strict=False):
+        long = table[list(columns.values())].set_axis(list(columns), axis=1).melt(var_name="of")
+        plots.plot_points_with_spread(long, x="of", y="value", label="", ax=ax)
+        ax.set_title(title)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
