@@ -50,11 +50,16 @@ class Answer(NamedTuple):
             words.append(f"n = {finding.n_needed:,} would decide")
         if finding.verdict == OPEN and finding.p_holm > 0.05 and (finding.low > 0 or finding.high < 0):
             words.append(f"alone it would decide, not among the primary claims (Holm: p = {finding.p_holm:.2f})")
-        words += [
-            f"{each.kind}{'' if each.kind == EXACT else f', n = {each.finding.n:,}'}: {each.finding.verdict}"
-            for each in self.others
-        ]
-        return "; ".join(words)
+        return "; ".join(words + [self._beside(each) for each in self.others])
+
+    def _beside(self, other: Evidence) -> str:
+        """Kind, n and verdict of what does not speak; of the same kind as what does, its name and effect as well."""
+        if other.kind == EXACT:
+            return f"{EXACT}: {other.finding.verdict}"
+        if other.kind == self.best.kind and other.finding.verdict != NOT_LEARNED:
+            name = "" if other.called in ("", other.kind.lower()) else f" ({other.called})"
+            return f"{other.kind}{name}: {other.finding.verdict}, {other.finding.words(self.claim.unit)}"
+        return f"{other.kind}, n = {other.finding.n:,}: {other.finding.verdict}"
 
 
 def answers_of(asked: Sequence[Claim], found: Sequence[Evidence]) -> list[Answer]:

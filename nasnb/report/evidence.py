@@ -18,6 +18,7 @@ import pandas as pd
 from nasnb.config import nearest
 from nasnb.published.claims import Claim, claim
 from nasnb.report.claims import Finding, answer
+from nasnb.report.kept_figure import PREFIXES
 from nasnb.runs.files import runs_folder, write_whole
 
 EXACT, PUBLISHED, SMALL, RUN = "exact", "published", "small", "this run"
@@ -61,6 +62,11 @@ class Evidence:
         """What it replaces when it is measured again: a claim may have several kept results of one kind."""
         return self.claim.id, self.kind, self.run
 
+    @property
+    def called(self) -> str:
+        """The kept result that it came with, without its folder."""
+        return self.run.rpartition("/")[2]
+
 
 def evidence(id: str, values: Any, *, kind: str, null: Any = 0.0, learned: bool = True, **origin: Any) -> Evidence:
     """Evidence for a claim from its values, or from a Finding that published summaries gave.
@@ -82,11 +88,15 @@ def evidence(id: str, values: Any, *, kind: str, null: Any = 0.0, learned: bool 
 def ranking(found: Iterable[Evidence]) -> list[Evidence]:
     """The strongest first, in the order of `KINDS`; what says nothing gives way to what says something.
 
-    Of one kind, networks that have learnt go before others, then more seeds before fewer.
+    Of one kind, networks that have learnt go before others, then more seeds before fewer; with as many of them, small
+    searches on NAS-Bench-201 come last.
     """
-    return sorted(
-        found, key=lambda each: (each.finding.n == 0, KINDS.index(each.kind), not each.learned, -each.finding.n)
-    )
+    return sorted(found, key=_rank)
+
+
+def _rank(each: Evidence) -> tuple[bool | int, ...]:
+    nothing, small = each.finding.n == 0, each.called.startswith(PREFIXES["small"])
+    return nothing, KINDS.index(each.kind), not each.learned, -each.finding.n, small
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

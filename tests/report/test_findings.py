@@ -71,7 +71,7 @@ def test_runs_of_one_kind_stand_beside_each_other_and_the_one_with_more_seeds_sp
         write_evidence(CHAPTER, [each], figures_dir=folder)
     (answer,) = [each for each in answers_of(claims(CHAPTER), read_evidence(CHAPTER, figures_dir=folder)) if each.best]
     assert (answer.best.run, [each.run for each in answer.others]) == ("small", ["large"])
-    assert "; overnight, n = 3: " in answer.told()
+    assert "; overnight (large): no effect that matters, +2.0 % of the error [-0.5, 4.5], n = 3" in answer.told()
 
 
 def test_this_runs_small_numbers_are_not_kept(folder):
@@ -103,6 +103,8 @@ def test_the_strongest_evidence_answers_unless_it_is_empty():
     assert ranking([]) == []
     at_chance = made([*EFFECTS, 1.0], learned=False)
     assert ranking([at_chance, large]) == [large, at_chance]
+    whole, fifth = (made(EFFECTS, run=run) for run in ("nas-bench-201", "nas-bench-201/small-arms"))
+    assert ranking([fifth, whole]) == [whole, fifth]
     assert set(KIND_WORDS) == set(KINDS)
 
 
