@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from nasnb.config import nearest
 from nasnb.plots.hover import hover_boxes
@@ -178,10 +179,19 @@ def svg(figure: Figure) -> str:
 
 def _settle(figure: Figure) -> None:
     """Lay the figure out for good, with axes at rounded places: the solver's last digits follow memory addresses."""
+    _count_epochs(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
         ax.set_position(np.round(ax.get_position().bounds, 6))
+
+
+def _count_epochs(figure: Figure) -> None:
+    """No ticks between two epochs, however few there are."""
+    for ax in figure.axes:
+        label, locator = ax.get_xlabel() or figure.get_supxlabel(), ax.xaxis.get_major_locator()
+        if label.startswith("epoch") and isinstance(locator, MaxNLocator):  # of a linear axis, ticks not given
+            locator.set_params(integer=True, min_n_ticks=1)
 
 
 def figure_html(

@@ -199,6 +199,20 @@ def test_a_kept_svg_is_shown_as_it_is():
         style.figure_html("kept.svg", ALT)
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_epochs_have_whole_numbers(epochs):
+    """Also under a label that the panels share."""
+    figure, axes = plt.subplots(1, 2)
+    for ax in axes:
+        ax.plot(range(1, epochs + 1), range(epochs), "o")
+    axes[0].set_xlabel("epoch of the search")
+    figure.supxlabel("epoch")
+    style.svg(figure)
+    for ax in axes:
+        low, high = ax.get_xlim()
+        assert [at for at in ax.get_xticks() if low <= at <= high] == list(range(1, epochs + 1))
+
+
 def test_show_displays_once_and_closes(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
