@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from nasnb.analysis.sharpdarts import ablation, capacity, kinds, rivals, sharp_plan, sizes
-from nasnb.analysis.sharpdarts.annealing import compared_schedules, middle, time_between_improvements
+from nasnb.analysis.sharpdarts.annealing import (
+    annealing_effects,
+    compared_schedules,
+    ends_of_trainings,
+    middle,
+    time_between_improvements,
+)
 from nasnb.analysis.sharpdarts.blocks import operation_layers, operation_sizes, table_of_candidates
 from nasnb.analysis.sharpdarts.capacity import capacity_over_time, free_share, percent_skips
 from nasnb.analysis.sharpdarts.weighting import (
@@ -162,9 +168,13 @@ def test_time_between_improvements_of_nothing():
 def test_schedules_are_compared_run_by_run():
     history = pd.DataFrame({"epoch": range(1, 11), "lr": 0.1, "valid_accuracy": [1, 2, 3, 3, 3, 3, 4, 4, 4, 5.0]})
     slower = history.assign(valid_accuracy=[1.0] * 10)
-    progress, gaps, last = compared_schedules({"cosine": [slower], "cosine_power": [history]}, [7])
-    assert len(progress) == 20 and gaps["cosine", 7] == 100 and last["cosine power", 7] == 5
-    assert gaps["cosine power", 7] == pytest.approx(np.mean([40, 40, 40, 30]))  # epochs 4 to 7
+    progress = compared_schedules({"cosine": [slower], "cosine_power": [history]}, [7])
+    ends, shorter = ends_of_trainings(progress), np.mean([40, 40, 40, 30])  # in epochs 4 to 7
+    assert len(progress) == 20 and ends.gap["cosine", 7] == 100 and ends.accuracy["cosine power", 7] == 5
+    assert ends.gap["cosine power", 7] == pytest.approx(shorter)
+    effects = annealing_effects(ends)
+    assert effects["sharpdarts/annealing-gaps"] == pytest.approx([100 - shorter])
+    assert effects["sharpdarts/annealing-accuracy"] == pytest.approx(100 * (99 - 95) / 97)
 
 
 def test_middle_of_a_run():

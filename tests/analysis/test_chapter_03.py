@@ -12,7 +12,7 @@ import torch
 from conftest import tiny_data
 
 from nasnb.analysis import pc_darts
-from nasnb.analysis.pc_darts import cold
+from nasnb.analysis.pc_darts import cold, table_3
 from nasnb.config import scaled
 from nasnb.experiment import method_like
 from nasnb.methods import METHODS
@@ -255,6 +255,36 @@ def test_arms_of_table_3_are_those_of_the_sweeps():
     for k in (1, 2, 4, 8):  # figure 3
         assert method_like("pc-darts", k=k) == pc_darts.variant(METHOD, k=k)
     assert len({made.name for made in arms.values()}) == len(arms) == 6
+
+
+def test_effects_of_table_3_by_hand():
+    errors = {
+        "PC no, EN no": [30, 50],
+        "PC no, EN yes": [20, 40],
+        "PC yes, EN no": [20, 30],
+        "PC yes, EN yes": [10, 30],
+    }
+    four = pc_darts.by_seed(errors, [0, 1])
+    effects = table_3.table_3_effects(four.iloc[::-1])
+    assert effects.pop("pc-darts/beta-narrows-spread")[0].tolist() == [20, 30]
+    assert {id: each.tolist() for id, each in effects.items()} == {
+        "pc-darts/partial-lowers-error": pytest.approx([100 * 10 / 15, 100 * 10 / 35]),
+        "pc-darts/beta-alone-lowers-error": pytest.approx([100 * 10 / 25, 100 * 10 / 45]),
+        "pc-darts/beta-lowers-error": pytest.approx([100 * 10 / 15, 0]),
+    }
+    more = pd.concat([four, pc_darts.by_seed({"random cells": [30, 30], "K = 8, EN yes": [20, 20]}, [0, 1])])
+    effects = table_3.table_3_effects(more)
+    assert effects["pc-darts/beats-random"].tolist() == pytest.approx([100, 0])
+    assert effects["pc-darts/k8-much-worse"].tolist() == pytest.approx([100 * 10 / 15, -100 * 10 / 25])
+
+
+def test_arms_with_k8_and_what_they_reach():
+    arms = table_3.arms_with_k8(METHOD)
+    assert len(arms) == 5 and arms[table_3.K8] == method_like("pc-darts", k=8) and arms[table_3.BOTH] is METHOD
+    rows = pd.DataFrame(
+        {"variant": ["a", "random cells"], "error_percent": [30.0, 45.0], "valid_accuracy": [50.0, np.nan]}
+    )
+    assert [each.tolist() for each in table_3.accuracies_of(rows)] == [[70], [55], [50]]
 
 
 @pytest.mark.parametrize("name", ["pc-darts-ablation", "pc-darts-channels"])

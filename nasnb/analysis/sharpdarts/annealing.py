@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+SCHEDULES = ("cosine", "cosine_power")
+# of the kept trainings: small images that are hardly altered, and enough epochs for gaps of one percent of the run
+KEPT: Mapping[str, Any] = {"epochs": 80, "channels": 4, "train_images": 640, "batch_size": 32, "lr": 0.05}
+KEPT |= {"crop_padding": 1, "cutout": 0, "drop_path": 0.0}
+PANELS: Mapping[str, str] = {  # of a figure of them: columns and what their axes say
+    "lr": "learning rate",
+    "valid_accuracy": "test accuracy (%)",
+    "gap": "time between\nimprovements (%)",
+}
 
 
 def time_between_improvements(accuracy: Sequence[float]) -> np.ndarray:
@@ -28,17 +39,31 @@ def middle(values: Sequence[float], *, first: float = 0.3, last: float = 0.7) ->
     return values[min(round(first * n), n - 1) : max(round(last * n), 1)]
 
 
-def compared_schedules(
-    histories: Mapping[str, Sequence[pd.DataFrame]], seeds: Sequence[int]
-) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-    """Of the histories of trainings by schedule, one per seed: a row per epoch (with gap, schedule and seed); then, by
-    schedule and seed, the mean gap in the middle of the run, and the last accuracy.
-    """
+def compared_schedules(histories: Mapping[str, Sequence[pd.DataFrame]], seeds: Sequence[int]) -> pd.DataFrame:
+    """Of the histories of trainings by schedule, one per seed: a row per epoch, with gap, schedule and seed."""
     columns, gaps = ["epoch", "lr", "valid_accuracy"], time_between_improvements
-    progress = pd.concat(
+    return pd.concat(
         history[columns].assign(schedule=name.replace("_", " "), seed=seed, gap=gaps(history.valid_accuracy))
         for name, each in histories.items()
         for seed, history in zip(seeds, each, strict=True)
     ).reset_index(drop=True)
+
+
+def ends_of_trainings(progress: pd.DataFrame) -> pd.DataFrame:
+    """Of `compared_schedules`, by schedule and seed: the last epoch's accuracy and test error in percent, and `gap`,
+    the mean time between improvements in the middle of the run, in percent of it.
+    """
     by_run = progress.groupby(["schedule", "seed"], sort=False)
-    return progress, by_run.gap.apply(lambda gap: middle(gap).mean()), by_run.valid_accuracy.last()
+    accuracy = by_run.valid_accuracy.last()
+    gap = by_run.gap.apply(lambda gaps: middle(gaps).mean())
+    return pd.DataFrame({"gap": gap, "accuracy": accuracy, "error_percent": 100 - accuracy})
+
+
+def annealing_effects(ends: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claims on the schedule ask for, seed by seed, of `ends_of_trainings`."""
+    by_cosine, by_power = (ends.loc[name.replace("_", " ")] for name in SCHEDULES)
+    errors, less = by_cosine.error_percent + by_power.error_percent, by_cosine - by_power
+    return {
+        "sharpdarts/annealing-gaps": less.gap.to_numpy(),
+        "sharpdarts/annealing-accuracy": (200 * less.error_percent / errors).to_numpy(),
+    }

@@ -1,0 +1,108 @@
+"""Make `table-3` of this folder: `python make_table_3.py [--runs-dir RUNS] [--seeds N]`, two minutes a seed.
+
+Searches with and without partial channels and edge normalisation, and with K = 8; then every cell that they find, and
+one drawn at random for each seed, trained for a while (`nasnb.analysis.pc_darts.table_3`). The numbers go to
+`table-3.csv`, the claims to `claims.csv`. A run that was stopped goes on where it stood.
+"""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from functools import partial
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from nasnb import plots, report
+from nasnb.analysis.pc_darts import table_3
+from nasnb.config import SearchConfig, TrainConfig, scaled
+from nasnb.data import Data, load
+from nasnb.experiment import run_search, run_training
+from nasnb.methods import METHODS
+from nasnb.plots.style import WIDTH, svg
+from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.runs import Result
+from nasnb.runs.kept import keep
+from nasnb.spaces import random_genotype
+
+NAME, METHOD = "03-pc-darts/table-3", METHODS["pc-darts"]
+ALT = (
+    "Two panels, a point per seed: test error of the cells found with and without partial channels (PC) and edge "
+    "normalisation (EN), with K = 8, and drawn at random; accuracy of the supernets that found them."
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs-dir", default="runs")
+    parser.add_argument("--seeds", type=int, default=8)
+    given = parser.parse_args()
+    data = load("fashion-sample", image_size=12)
+    config = METHOD.at("laptop", **table_3.SEARCH)
+    recipe = scaled(METHOD.training, "laptop", **table_3.TRAINING)
+    keep_them(*measured(data, config, recipe, range(given.seeds), given.runs_dir), data, config, recipe)
+
+
+def measured(
+    data: Data, config: SearchConfig, recipe: TrainConfig, seeds: Iterable[int], runs_dir: str
+) -> tuple[pd.DataFrame, list[Result]]:
+    """A row per arm and seed, and the runs behind them; seed by seed, so that what is there is complete."""
+    rows, runs = [], []
+    for seed in seeds:
+        train = partial(run_training, METHOD.space, data=data, config=replace(recipe, seed=seed), runs_dir=runs_dir)
+        cells, reached = {table_3.RANDOM: random_genotype(METHOD.space, seed=seed)}, {}
+        for arm, method in table_3.arms_with_k8(METHOD).items():
+            runs.append(run_search(method, data, replace(config, seed=seed), runs_dir=runs_dir))
+            cells[arm], reached[arm] = runs[-1].genotype, runs[-1].history.valid_accuracy.iloc[-1]
+        for arm in (*reached, table_3.RANDOM):
+            runs.append(train(cells[arm]))
+            error = 100 - runs[-1].history.valid_accuracy.iloc[-1]
+            row = {"variant": arm, "seed": seed, "error_percent": error, "valid_accuracy": reached.get(arm)}
+            rows.append(row | {"cell": cells[arm].notation()})
+    return pd.DataFrame(rows), runs
+
+
+def keep_them(table: pd.DataFrame, runs: list[Result], data: Data, config: SearchConfig, recipe: TrainConfig) -> None:
+    """Figure, numbers, record, and the claims, whose supernets and networks must have learnt."""
+    seeds = sorted(map(int, table.seed.unique()))
+    networks = 100 - table.error_percent
+    scale = (
+        f"{report.setting(data, config, n=len(seeds)).rstrip('.')}, alpha's rate {config.alpha_lr:g}, supernets at "
+        f"{table.valid_accuracy.min():.0f} to {table.valid_accuracy.max():.0f} %; networks with {recipe.channels} "
+        f"channels, {recipe.train_images:,} images and {recipe.epochs} epochs at {networks.min():.0f} to "
+        f"{networks.max():.0f} %"
+    )
+    record = {
+        "data": f"{data.name}, embedded sample",
+        "config": {"search": asdict(config), "training": asdict(recipe)},
+        "seed": seeds,
+        "device": runs[0].record["device"],
+        "commit": str(runs[0].record["commit"]),
+        "seconds": sum(run.record["seconds"] for run in runs),
+        "scale": f"{scale}.",
+        "alt": ALT,
+    }
+    keep(NAME, drawn(table), table, record)
+    findings = report.Findings("03-pc-darts", preset="overnight", scale=scale, seed=seeds[0])
+    learned = report.learned(*table_3.accuracies_of(table), classes=data.n_classes)
+    print(findings.judged(table_3.table_3_effects(table), learned=learned, evidence_from=SMALL, run=NAME))
+    write_evidence("03-pc-darts", findings.found)
+
+
+def drawn(table: pd.DataFrame) -> str:
+    plots.use_style()
+    figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 5.4))
+    broken = table.assign(variant=table.variant.str.replace(", ", ",\n"))
+    labels = {
+        "error_percent": "test error\nof the networks (%)",
+        "valid_accuracy": "held-out accuracy\nof the supernets (%)",
+    }
+    for ax, (column, label) in zip(axes, labels.items(), strict=True):
+        plots.plot_points_with_spread(broken.dropna(subset=column), x="variant", y=column, label=label, ax=ax)
+    text = svg(figure)
+    plt.close(figure)
+    return text
+
+
+if __name__ == "__main__":
+    main()
