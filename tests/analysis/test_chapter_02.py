@@ -324,6 +324,12 @@ def test_effects_of_followed_searches_by_hand():
     }
 
 
+def test_larger_paths_by_hand():
+    ends = pd.DataFrame({"weighting": ["scalar", "Max-W"] * 2, "seed": [3, 3, 4, 4], "thousands": [9.0, 11, 10, 10]})
+    found = capacity.path_effects(ends.set_index(["weighting", "seed"]))
+    assert found["sharpdarts/max-w-larger-paths"].tolist() == pytest.approx([20, 0])
+
+
 def test_shares_of_operations():
     assert free_share(DARTS_SSC) == pytest.approx(300 / 7)
     assert percent_skips(GENOTYPES["DARTS_V2"]) == pytest.approx(100 * (2 + 3) / 16)

@@ -32,6 +32,15 @@ PANELS: Mapping[str, str] = {  # of a figure of them: columns and what their axe
     "expected": "expected parameters\n(1: even weights)",
     "thousands": "derived network\n(thousand parameters)",
 }
+# of the kept searches of a grid, and a figure of them
+GRID: Mapping[str, Any] = {"epochs": 12, "channels": 8, "train_images": 640, "batch_size": 32, "alpha_lr": 0.02}
+GRID |= {"crop_padding": 1, "cutout": 0, "policy": None, "validate_with": "batch"}
+GRID_PANELS: Mapping[str, str] = {
+    "entropy": "entropy (1: all equal)",
+    "free_weight": "weight of pools (%)",
+    "expected": "expected parameters\n(1: even weights)",
+    "thousands": "best path\n(thousand parameters)",
+}
 LEADER = ("leader_moves", "leader_held")  # what `weighting.watch_leaders` adds to the history of a search
 
 
@@ -113,6 +122,12 @@ def leaning_effects(searches: pd.DataFrame) -> dict[str, np.ndarray]:
         "sharpdarts/max-w-larger-cells": (200 * (large - small) / (large + small)).to_numpy(),
         "sharpdarts/leader-held-back": (max_w.leader_held - 50).to_numpy(),
     }
+
+
+def path_effects(paths: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claim on the size of paths asks for, seed by seed, of `ends_of_searches` of a grid."""
+    large, small = (paths.loc[name].thousands for name in (MAX_W, SCALAR))
+    return {"sharpdarts/max-w-larger-paths": (200 * (large - small) / (large + small)).to_numpy()}
 
 
 def _mean(per_group: Sequence[np.ndarray]) -> np.ndarray:
