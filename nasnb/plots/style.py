@@ -115,6 +115,7 @@ def _rc() -> dict[str, Any]:
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), CARD),
         **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
         **dict.fromkeys(_SMALL_TYPE, 8.5),
+        "figure.max_open_warning": 0,  # a slider has more frames than matplotlib expects, and closes them itself
         "font.family": ["DejaVu Sans"],
         "font.size": 9,
         "axes.labelsize": 9,

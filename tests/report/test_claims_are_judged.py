@@ -22,11 +22,13 @@ def code_of(chapter: str) -> list[str]:
 
 
 def judged_in(chapter: str) -> list[str]:
-    """Patterns of the names of claims in a chapter and its folder of analyses; an f-string's parts may be any word."""
+    """Patterns of the names of claims in a chapter and in what it shares with scripts; an f-string's parts may be any
+    word."""
     name = chapter.partition("-")[2]
     start, found = f"{name}/", []
     folder = ROOT / "nasnb/analysis" / name.replace("-", "_")
-    code = [*code_of(chapter), *(path.read_text("utf-8") for path in sorted(folder.glob("*.py")))]
+    shared = [*sorted(folder.glob("*.py")), *sorted((ROOT / "nasnb/workflow").glob("on_*.py"))]
+    code = [*code_of(chapter), *(path.read_text("utf-8") for path in shared)]
     for node in (node for text in code for node in ast.walk(ast.parse(text))):
         inner = node.values if isinstance(node, ast.JoinedStr) else [node]
         parts = [part.value if isinstance(part, ast.Constant) else None for part in inner]
