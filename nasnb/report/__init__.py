@@ -2,7 +2,7 @@
 
 from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.claims import Finding, answer, judge
-from nasnb.report.effects import accuracies, all_as_printed, as_printed, learned, relative, runs_learned
+from nasnb.report.effects import accuracies, all_as_printed, as_printed, learned, reached, relative, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.kept_figure import kept_sizes, show_kept, show_sizes, size_words
 from nasnb.report.retest import published_findings, retested
@@ -45,6 +45,7 @@ __all__ = [
     "part_text",
     "published_findings",
     "published_text",
+    "reached",
     "record_of",
     "relative",
     "retested",

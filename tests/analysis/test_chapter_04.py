@@ -1,6 +1,7 @@
 """Analyses of the chapter on StacNAS: families of operations, and networks that differ in one operation."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,15 @@ from nasnb.analysis.stacnas.families import (
     recorded_families,
     summary_of_readings,
 )
-from nasnb.analysis.stacnas.multicollinearity import beyond_count, share_by_count, toy_table
+from nasnb.analysis.stacnas.multicollinearity import (
+    TWICE,
+    UNEQUAL,
+    beyond_count,
+    pool_effects,
+    share_by_count,
+    toy_table,
+    variant_table,
+)
 from nasnb.analysis.stacnas.published_confusion import published_ratios, table_1
 from nasnb.analysis.stacnas.skips import RULES, head_start
 from nasnb.analysis.stacnas.standalone import FirstEdge, by_search, published_worth, with_first_edge
@@ -44,7 +53,7 @@ from nasnb.methods import METHODS
 from nasnb.published.genotypes import GENOTYPES
 from nasnb.randomness import seeded
 from nasnb.search import begin, search
-from nasnb.spaces import SPACES
+from nasnb.spaces import SPACES, random_genotype
 from nasnb.spaces.stacnas import STACNAS_GROUPS
 
 GENOTYPE = GENOTYPES["STACNAS_CIFAR10"]
@@ -196,6 +205,23 @@ def test_what_is_left_beyond_counting_is_of_the_same_seed():
     left = beyond_count(contest, "one")
     assert left.left.tolist() == pytest.approx([100 * (1 / 2 - 1 / 3), 0])
     assert left.flipped.tolist() == [25, 0]
+
+
+def test_pools_of_a_variant_beside_the_number_of_its_candidates():
+    space = SPACES["stacnas-v1"]  # four candidates and none
+    cell = random_genotype(space, seed=0)
+    run = SimpleNamespace(genotype=cell, record={"seed": 7})
+    row = variant_table({"StacNAS": [run]}, {"StacNAS": space}).iloc[0]
+    share = 100 * cell.ops("normal").count("max_pool_3x3") / 8
+    assert (row.seed, row.share, row.counted, row.left) == (7, share, 25, share - 25)
+
+
+def test_claims_on_pools_are_judged_seed_by_seed():
+    names = (TWICE, UNEQUAL, "DARTS", "StacNAS")
+    left = {0: (1, 2, 30, 10), 1: (3, 4, 5, 7)}
+    rows = [(name, seed, x) for seed, values in left.items() for name, x in zip(names, values, strict=True)]
+    found = pool_effects(pd.DataFrame(rows, columns=["candidates", "seed", "left"]))
+    assert [list(each) for each in found.values()] == [[1, 3], [2, 4], [20, -2]]
 
 
 def test_how_sure_a_depth_is():

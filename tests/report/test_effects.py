@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nasnb import report
@@ -18,6 +19,12 @@ def test_networks_at_chance_have_not_learned():
     assert effects.learned([30, 40], [21, 21], classes=10)
     assert not effects.learned([30, 40], [19, 20], classes=10)
     assert not effects.learned([60], classes=2, times=1.5) and not effects.learned([np.nan], classes=10)
+
+
+def test_a_search_that_holds_no_images_out_is_judged_on_its_own():
+    ran = lambda valid: SimpleNamespace(history=pd.DataFrame({"train_accuracy": [60], "valid_accuracy": [valid]}))  # noqa: E731
+    assert [effects.reached(ran(valid)) for valid in (15, np.nan)] == [15, 60]
+    assert not effects.runs_learned([ran(np.nan)], [ran(15)], classes=10)
 
 
 def test_a_counted_number_is_compared_at_the_digits_that_were_printed():

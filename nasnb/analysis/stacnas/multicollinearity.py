@@ -9,10 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from nasnb.analysis.stacnas.skips import share_of
 from nasnb.architecture import Edge
 from nasnb.config import nearest
 from nasnb.limits import decisive
+from nasnb.spaces import SPACES
 from nasnb.spaces.cells import CellSpace, plain_name
+
+SINGLE, TWICE, UNEQUAL = "max, sep 3×3", "max, sep 3×3 twice", "max, sep 3×3, sep 5×5"  # the candidates of a contest
 
 
 def duplicated(
@@ -98,6 +102,16 @@ def share_by_count(alone: np.ndarray, copies: int = 2) -> np.ndarray:
     return alone / (alone + copies * (1 - alone))
 
 
+def contest_spaces() -> dict[str, CellSpace]:
+    """Max pooling against one separable convolution, against two equal ones, and against two kernel sizes (equation 6).
+
+    >>> {name: len(space.choices.groups["normal"][0].ops) for name, space in contest_spaces().items()}
+    {'max, sep 3×3': 3, 'max, sep 3×3 twice': 4, 'max, sep 3×3, sep 5×5': 4}
+    """
+    single = SPACES["stacnas-v2"]
+    return {SINGLE: single, TWICE: duplicated(single, "sep_conv_3x3"), UNEQUAL: SPACES["stacnas-v2-ungrouped"]}
+
+
 def contest_table(contests: Mapping[str, Sequence], spaces: Mapping[str, CellSpace]) -> pd.DataFrame:
     """Max pooling against convolutions at the end of searches, {space: results}, means over the normal cell's edges.
 
@@ -137,6 +151,33 @@ def beyond_count(contest: pd.DataFrame, single: str) -> pd.DataFrame:
             "flipped": 100 * other.flipped,
         }
     )
+
+
+def variant_table(variants: Mapping[str, Sequence], spaces: Mapping[str, CellSpace]) -> pd.DataFrame:
+    """Max pooling at the end of searches, {method: results}, beside what the number of candidates alone gives.
+
+    Columns: candidates (the method), seed, share (percent of the normal cell), counted (one in all candidates but
+    none), left (points).
+    """
+    rows = []
+    for name, results in variants.items():
+        counted = 100 / sum(op != "none" for op in spaces[name].choices.groups["normal"][0].ops)
+        shares = [share_of(result.genotype, "max_pool_3x3") for result in results]
+        rows += [(name, run.record["seed"], x, counted, x - counted) for run, x in zip(results, shares, strict=True)]
+    return pd.DataFrame(rows, columns=["candidates", "seed", "share", "counted", "left"])
+
+
+def pool_effects(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """{claim: a value per seed} of what is `left` beyond counting, in points, of both tables below each other.
+
+    The methods of a `variant_table` are called DARTS and StacNAS.
+    """
+    left = table.pivot(index="seed", columns="candidates", values="left")
+    return {
+        "stacnas/copy-favours-pool": left[TWICE].to_numpy(),
+        "stacnas/second-kernel-favours-pool": left[UNEQUAL].to_numpy(),
+        "stacnas/darts-pools-more": (left["DARTS"] - left["StacNAS"]).to_numpy(),
+    }
 
 
 def toy_table(*, seed: int = 0, copies: Sequence[int] = (1, 2, 3), steps: int = 2000) -> pd.DataFrame:
