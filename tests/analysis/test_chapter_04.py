@@ -16,6 +16,7 @@ from nasnb.analysis.stacnas.alphas import go_together
 from nasnb.analysis.stacnas.amounts import amounts
 from nasnb.analysis.stacnas.confusion import (
     by_batches,
+    effects_of_depth,
     is_bracketed,
     matches_by_seed,
     ratio_table,
@@ -222,6 +223,18 @@ def test_claims_on_pools_are_judged_seed_by_seed():
     rows = [(name, seed, x) for seed, values in left.items() for name, x in zip(names, values, strict=True)]
     found = pool_effects(pd.DataFrame(rows, columns=["candidates", "seed", "left"]))
     assert [list(each) for each in found.values()] == [[1, 3], [2, 4], [20, -2]]
+
+
+def test_claims_on_depth_are_judged_seed_by_seed():
+    values = {"stage 1, 3 cells": [1, 2], "stage 1, 8 cells": [4, 3], "stage 2, 8 cells": [2, 5], "final": [1, 1]}
+    ratios = [(name, seed, x) for name, both in values.items() for seed, x in enumerate(both)]
+    skips = pd.DataFrame([(8, 1, 5), (3, 1, 4), (3, 0, 2), (8, 0, 1)], columns=["cells", "seed", "skips"])
+    found = effects_of_depth(pd.DataFrame(ratios, columns=["network", "seed", "ratio"]), skips)
+    assert {id: list(each) for id, each in found.items()} == {
+        "stacnas/deeper-more-skips": [-1, 1],
+        "stacnas/deeper-more-confused": [3, 1],
+        "stacnas/stage-two-less-confused": [2, -2],
+    }
 
 
 def test_how_sure_a_depth_is():

@@ -190,6 +190,24 @@ def ratio_table(values: Mapping[str, np.ndarray], final: str, *, seed: int) -> p
     return pd.DataFrame(rows, columns=["network", "seed", "confusion", "ratio"])
 
 
+def effects_of_depth(ratios: pd.DataFrame, skips: pd.DataFrame) -> dict[str, np.ndarray]:
+    """{claim: a value per seed}, from a `ratio_table` with networks `stage 1, 8 cells` and a `skips_by_depth`.
+
+    The deepest stage one has as many cells as stage two.
+    """
+    of, picked = (
+        table.pivot(index="seed", columns=by, values=value)
+        for table, by, value in ((ratios, "network", "ratio"), (skips, "cells", "skips"))
+    )
+    low, high = picked.columns.min(), picked.columns.max()
+    deepest = of[f"stage 1, {high} cells"]
+    return {
+        "stacnas/deeper-more-skips": (picked[high] - picked[low]).to_numpy(),
+        "stacnas/deeper-more-confused": (deepest - of[f"stage 1, {low} cells"]).to_numpy(),
+        "stacnas/stage-two-less-confused": (deepest - of[f"stage 2, {high} cells"]).to_numpy(),
+    }
+
+
 def sensitivity_of_match(settings: Mapping[str, Mapping[int | str, np.ndarray]], final: str) -> pd.DataFrame:
     """How sure a matching depth is, {setting: {cells, or `final`: (2, runs)}}: a line per setting and division by M."""
     lines = []

@@ -1,0 +1,122 @@
+"""Make `depth` of this folder: `python make_depth.py [--runs-dir RUNS] [--seeds N]`, three minutes a seed.
+
+Gradient confusion of stage one at several depths, of stage two and of the network that is found, and the skip
+connections that stage one picks (`nasnb.analysis.stacnas.confusion`, `skips`). The numbers go to `depth.csv`, the
+claims to `claims.csv`. A run that was stopped goes on where it stood.
+"""
+
+import argparse
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from nasnb import plots, report
+from nasnb.analysis.stacnas import confusion, skips
+from nasnb.config import scaled
+from nasnb.data import Data, load
+from nasnb.experiment import run_search, run_training
+from nasnb.methods import METHODS, best_groups
+from nasnb.plots.style import WIDTH, svg
+from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.runs import Result, run_once
+from nasnb.runs.kept import keep
+
+NAME, DEPTHS = "04-stacnas/depth", (3, 5, 8)  # cells of stage one; the last are those of the final network
+ALT = (
+    "A point per seed: gradient confusion of stage one at three depths and of stage two as a multiple of the final "
+    "network's; and skip connections in the normal cell that stage one picks, by its depth."
+)
+METHOD = replace(METHODS["stacnas"], then=None, name="depth-one-stage")
+TWO_STAGES = replace(METHOD, then=best_groups(), name="depth-two-stages")
+SAME = {"epochs": 5, "train_images": 1000, "batch_size": 32, "channels": 4, "lr": 0.1}  # as many steps for all
+SIZE = METHOD.at("laptop", alpha_lr=0.05, validate_with="batch", **SAME)  # a rate that moves alpha in so few steps
+TRAINING = scaled(METHOD.training, "laptop", cells=DEPTHS[-1], drop_path=0.0, **SAME)
+BATCHES = {"m": 10, "iterations": 3, "batch_size": 32}
+FINAL, SECOND = f"final network, {DEPTHS[-1]} cells", f"stage 2, {DEPTHS[-1]} cells"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs-dir", default="runs")
+    parser.add_argument("--seeds", type=int, default=6)
+    given = parser.parse_args()
+    data = load("fashion-sample", image_size=12)
+    rows = [of_seed(seed, data, given.runs_dir) for seed in range(given.seeds)]
+    found = {name: [row[name] for row in rows] for name in rows[0]}
+    keep_them(found, data, given.runs_dir)
+
+
+def of_seed(seed: int, data: Data, runs_dir: str) -> dict[str, Result]:
+    """The runs by network: stage one at every depth, stage two after the middle one, and what it finds, trained."""
+    search = partial(run_search, data=data, runs_dir=runs_dir)
+    found = {f"stage 1, {n} cells": search(METHOD, config=replace(SIZE, cells=n, seed=seed)) for n in DEPTHS}
+    stages = replace(SIZE, cells=DEPTHS[1], second_stage_cells=DEPTHS[-1], seed=seed)
+    found[SECOND] = search(TWO_STAGES, config=stages)
+    final = replace(TRAINING, seed=seed)
+    return found | {FINAL: run_training(METHOD.space, found[SECOND].genotype, data, final, runs_dir=runs_dir)}
+
+
+def measured(found: dict[str, list[Result]], data: Data, runs_dir: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The `ratio_table` with the accuracies, and the `skips_by_depth`."""
+    pool = data.train.take(slice(SIZE.train_images))
+    confused = partial(
+        confusion.confusions_of_runs, data=data, pool=pool, remember=partial(run_once, runs_dir=runs_dir), **BATCHES
+    )
+    ratios = confusion.ratio_table({name: confused(runs)[0] for name, runs in found.items()}, FINAL, seed=0)
+    ratios["accuracy"] = [report.reached(run) for runs in found.values() for run in runs]
+    edges = METHOD.space.choices.groups["normal"]
+    return ratios, skips.skips_by_depth({n: found[f"stage 1, {n} cells"] for n in DEPTHS}, edges)
+
+
+def keep_them(found: dict[str, list[Result]], data: Data, runs_dir: str) -> None:
+    """Figure, numbers, record, and the claims."""
+    ratios, picked = measured(found, data, runs_dir)
+    seeds, runs = sorted(map(int, picked.seed.unique())), [run for each in found.values() for run in each]
+    searched, trained = (ratios[(ratios.network == FINAL) == final].accuracy for final in (False, True))
+    setting = report.setting(data, SIZE, n=len(seeds)).rstrip(".").replace(f"{SIZE.cells} cells, ", "")
+    scale = (
+        f"{setting}, alpha's rate {SIZE.alpha_lr:g}; supernets of {', '.join(map(str, DEPTHS))} cells, which hold no "
+        f"images out, at {searched.min():.0f} to {searched.max():.0f} % on their own, final networks of "
+        f"{TRAINING.cells} cells at {trained.min():.0f} to {trained.max():.0f} % on test images"
+    )
+    told = (
+        f"{scale}. Above: per million parameters, {BATCHES['iterations']} × {BATCHES['m']} batches of "
+        f"{BATCHES['batch_size']}; stage two after a stage one of {DEPTHS[1]} cells. A point per seed, mean ± sd."
+    )
+    record: dict[str, Any] = {
+        "data": f"{data.name}, embedded sample",
+        "config": {"search": asdict(SIZE), "training": asdict(TRAINING), "confusion": BATCHES},
+        "seed": seeds,
+        "device": runs[0].record["device"],
+        "commit": str(runs[-1].record["commit"]),
+        "seconds": sum(run.record["seconds"] for run in runs),
+        "scale": told,
+        "alt": ALT,
+    }
+    picked = picked.assign(network=[f"stage 1, {n} cells" for n in picked.cells])
+    figure = drawn(ratios, picked)
+    table = ratios.merge(picked[["network", "seed", "skips", "gap"]], on=["network", "seed"], how="left")
+    keep(NAME, svg(figure), table, record)
+    plt.close(figure)
+    findings = report.Findings("04-stacnas", preset="overnight", scale=scale)
+    learned = report.runs_learned(*found.values(), classes=data.n_classes)
+    effects = confusion.effects_of_depth(ratios, picked)
+    print(findings.judged(effects, learned=learned, evidence_from=SMALL, run=NAME))
+    write_evidence("04-stacnas", findings.found)
+
+
+def drawn(ratios: pd.DataFrame, picked: pd.DataFrame) -> plt.Figure:
+    plots.use_style()
+    figure, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 5.6))
+    at = ratios.assign(network=ratios.network.str.replace(", ", "\n"))
+    plots.plot_points_with_spread(at, x="network", y="ratio", label="confusion /\nfinal network", ax=above)
+    at = picked.assign(network=picked.network.str.replace(", ", "\n"))
+    plots.plot_points_with_spread(at, x="network", y="skips", label="skips in the normal cell", ax=below)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
