@@ -42,7 +42,7 @@ WORDS = {
 }
 IMAGES = {"train_images": 1000, "batch_size": 32, "validate_with": "batch"}
 # so few steps need a large rate for alpha to move at all
-SIZE = TWO_LEVEL.at("laptop", epochs=4, cells=3, channels=4, lr=0.1, alpha_lr=0.05, **IMAGES)
+SIZE = TWO_LEVEL.at("laptop", epochs=3, cells=3, channels=4, lr=0.1, alpha_lr=0.05, **IMAGES)
 
 
 def main() -> None:
