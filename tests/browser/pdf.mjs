@@ -40,7 +40,6 @@ for (const name of names) {
   const page = await context.newPage();
   await page.goto(pathToFileURL(path.join(html, `${name}.html`)).href, { waitUntil: "load" });
   await page.evaluate(() => window.MathJax?.startup?.promise);
-  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));  // reading.js opens what is folded on the screen
   const margin = { top: "15mm", bottom: "15mm", left: "15mm", right: "15mm" };
   const printed = await PDFDocument.load(await page.pdf({ format: "A4", margin }));
   const pages = await book.copyPages(printed, printed.getPageIndices());
