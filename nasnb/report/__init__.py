@@ -1,8 +1,9 @@
 """What every chapter says in the same way: its setting, its claims, published against measured, cost and record."""
 
+from nasnb.analysis.differences import relative
 from nasnb.report.cells_in_table import cells_in_table
 from nasnb.report.claims import Finding, answer, judge
-from nasnb.report.effects import accuracies, all_as_printed, as_printed, learned, reached, relative, runs_learned
+from nasnb.report.effects import accuracies, all_as_printed, as_printed, learned, reached, runs_learned
 from nasnb.report.findings import Findings
 from nasnb.report.kept_figure import kept_sizes, show_kept, show_sizes, size_words
 from nasnb.report.retest import published_findings, retested

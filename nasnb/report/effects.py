@@ -11,15 +11,6 @@ from nasnb.published import published
 from nasnb.runs import Result
 
 
-def relative(first: Sequence[float], second: Sequence[float]) -> np.ndarray:
-    """First less second in percent of the mean of both, pair by pair.
-
-    A test error falls by a tenth or it does not, at 3 % as at 30 %; points say little at another scale.
-    """
-    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    return 200 * (a - b) / (a + b)
-
-
 def accuracies(runs: Iterable[Result]) -> np.ndarray:
     """Held-out (search) or test (training) accuracy in percent after the last epoch of each run."""
     return np.array([run.history.valid_accuracy.iloc[-1] for run in runs])

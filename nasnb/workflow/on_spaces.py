@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from nasnb.analysis.darts_pt.published_cells import op_counts
+from nasnb.analysis.differences import relative
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS, Method
-from nasnb.report import relative
 from nasnb.runs import Result
 from nasnb.search.perturbation import Select
 from nasnb.spaces import Space
@@ -60,10 +60,9 @@ def cell_rows(
 ) -> pd.DataFrame:
     """A row per rule of `found`: pair (its `name`), rule, seed, supernet (held-out accuracy, %), error (of the network
     that `train` makes, %; NaN if nothing is trained), and what the cell is made of (`published_cells.op_counts`)."""
-    rows = []
+    rows, reached = [], supernet.history.valid_accuracy.iloc[-1]
     for rule, run in found.items():
         error = 100 - train(space, run, seed).history.valid_accuracy.iloc[-1] if train else np.nan
-        reached = supernet.history.valid_accuracy.iloc[-1]
         facts = {"pair": name, "rule": rule, "seed": seed, "supernet": reached, "error": error}
         rows.append(facts | op_counts(run.genotype))
     return pd.DataFrame(rows)

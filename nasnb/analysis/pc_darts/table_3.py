@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasnb.analysis.differences import relative
 from nasnb.analysis.pc_darts.mixing import MASKS, table_3_arms, variant
 
 NEITHER, ONLY_BETA, ONLY_PARTIAL, BOTH = "PC no, EN no", "PC no, EN yes", "PC yes, EN no", "PC yes, EN yes"
@@ -42,10 +43,8 @@ def table_3_effects(table: pd.DataFrame) -> dict[str, Any]:
     Differences in percent of the mean of both, seed by seed; of a claim only where both its variants are there.
     """
     error = table.pivot(index="seed", columns="variant", values="error_percent")
-    effects = {}
-    for id, (worse, better) in WORSE_AND_BETTER.items():
-        if worse in error and better in error:
-            effects[id] = (200 * (error[worse] - error[better]) / (error[worse] + error[better])).to_numpy()
+    there = {id: two for id, two in WORSE_AND_BETTER.items() if set(two) <= set(error)}
+    effects = {id: relative(error[worse], error[better]) for id, (worse, better) in there.items()}
     return effects | {"pc-darts/beta-narrows-spread": (error[ONLY_PARTIAL].to_numpy(), error[BOTH].to_numpy())}
 
 

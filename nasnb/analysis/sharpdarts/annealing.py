@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasnb.analysis.differences import relative
+
 SCHEDULES = ("cosine", "cosine_power")
 # of the kept trainings: small images that are hardly altered, and enough epochs for gaps of one percent of the run
 KEPT: Mapping[str, Any] = {"epochs": 80, "channels": 4, "train_images": 640, "batch_size": 32, "lr": 0.05}
@@ -62,8 +64,7 @@ def ends_of_trainings(progress: pd.DataFrame) -> pd.DataFrame:
 def annealing_effects(ends: pd.DataFrame) -> dict[str, np.ndarray]:
     """What the claims on the schedule ask for, seed by seed, of `ends_of_trainings`."""
     by_cosine, by_power = (ends.loc[name.replace("_", " ")] for name in SCHEDULES)
-    errors, less = by_cosine.error_percent + by_power.error_percent, by_cosine - by_power
     return {
-        "sharpdarts/annealing-gaps": less.gap.to_numpy(),
-        "sharpdarts/annealing-accuracy": (200 * less.error_percent / errors).to_numpy(),
+        "sharpdarts/annealing-gaps": (by_cosine.gap - by_power.gap).to_numpy(),
+        "sharpdarts/annealing-accuracy": relative(by_cosine.error_percent, by_power.error_percent),
     }

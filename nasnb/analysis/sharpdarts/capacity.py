@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nasnb.analysis.differences import relative
 from nasnb.analysis.shapes import (
     candidate_parameters,
     expected_parameters,
@@ -111,7 +112,6 @@ def ends_of_searches(leaning: pd.DataFrame) -> pd.DataFrame:
 def leaning_effects(searches: pd.DataFrame) -> dict[str, np.ndarray]:
     """What the claims on the bias to small operations ask for, seed by seed, of `ends_of_searches`."""
     scalar, max_w, no_pool = (searches.loc[name] for name in (SCALAR, MAX_W, NO_POOL))
-    large, small = max_w.thousands, scalar.thousands
     n_ops = len(DARTS_SSC) - 1  # none is never chosen
     by_chance = 100 / (n_ops - 1) - 100 / n_ops  # without max pooling a random choice takes skip more often, too
     return {
@@ -119,15 +119,14 @@ def leaning_effects(searches: pd.DataFrame) -> dict[str, np.ndarray]:
         "sharpdarts/scalar-leans-small": (1 - scalar.expected).to_numpy(),
         "sharpdarts/max-w-leans-less": (max_w.expected - scalar.expected).to_numpy(),
         "sharpdarts/no-pool-shifts-to-skip": (no_pool.skips - scalar.skips - by_chance).to_numpy(),
-        "sharpdarts/max-w-larger-cells": (200 * (large - small) / (large + small)).to_numpy(),
+        "sharpdarts/max-w-larger-cells": relative(max_w.thousands, scalar.thousands),
         "sharpdarts/leader-held-back": (max_w.leader_held - 50).to_numpy(),
     }
 
 
 def path_effects(paths: pd.DataFrame) -> dict[str, np.ndarray]:
     """What the claim on the size of paths asks for, seed by seed, of `ends_of_searches` of a grid."""
-    large, small = (paths.loc[name].thousands for name in (MAX_W, SCALAR))
-    return {"sharpdarts/max-w-larger-paths": (200 * (large - small) / (large + small)).to_numpy()}
+    return {"sharpdarts/max-w-larger-paths": relative(*(paths.loc[name].thousands for name in (MAX_W, SCALAR)))}
 
 
 def _mean(per_group: Sequence[np.ndarray]) -> np.ndarray:
