@@ -9,19 +9,17 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from nasnb import plots, report
 from nasnb.analysis.sharpdarts import annealing
 from nasnb.config import TRAINING, TrainConfig, scaled
 from nasnb.data import Data, load
 from nasnb.experiment import run_training
-from nasnb.plots.style import svg
 from nasnb.published.genotypes import GENOTYPES
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.runs.kept import keep
 from nasnb.spaces import SPACES
 
 NAME = "02-sharpdarts/annealing"
@@ -62,29 +60,20 @@ def keep_them(found: dict[str, list[Result]], seeds: Iterable[int], data: Data, 
         f"{report.setting(data, config, n=len(seeds)).rstrip('.')}; the published sharpDARTS cell, "
         f"p = {config.power:g}, networks at {ends.accuracy.min():.0f} to {ends.accuracy.max():.0f} %"
     )
-    record = {
+    told = {
         "data": f"{data.name}, embedded sample",
         "config": asdict(config),
-        "seed": list(seeds),
-        "device": runs[0].record["device"],
-        "commit": str(runs[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}.",
+        "seeds": seeds,
+        "scale": scale,
         "alt": ALT,
     }
-    keep(NAME, drawn(table), table, record)
-    findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.learned(*(rows.accuracy for _, rows in ends.groupby("schedule")), classes=data.n_classes)
-    print(findings.judged(annealing.annealing_effects(ends), learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("02-sharpdarts", findings.found)
+    print(keep_small(NAME, drawn(table), table, runs, [(annealing.annealing_effects(ends), learned)], **told))
 
 
-def drawn(table: pd.DataFrame) -> str:
+def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
-    figure = plots.plot_bands(table, annealing.PANELS, by="schedule", columns=3, height=2.5)
-    text = svg(figure)
-    plt.close(figure)
-    return text
+    return plots.plot_bands(table, annealing.PANELS, by="schedule", columns=3, height=2.5)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from nasnb import plots, report
 from nasnb.analysis.sharpdarts import ablation, capacity, weighting
@@ -18,10 +18,8 @@ from nasnb.config import SearchConfig
 from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
-from nasnb.plots.style import svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.runs.kept import keep
 
 NAME = "02-sharpdarts/leaning"
 ALT = "Over the epochs, per weighting: share of pools and skips, their weight, expected parameters, derived size."
@@ -60,30 +58,21 @@ def keep_them(found: dict[str, list[Result]], seeds: Iterable[int], data: Data, 
         f"{report.setting(data, config, n=len(seeds)).rstrip('.')}, alpha's rate {config.alpha_lr:g}; supernets at "
         f"{accuracy.min():.0f} to {accuracy.max():.0f} %"
     )
-    record = {
+    told = {
         "data": f"{data.name}, embedded sample",
         "config": asdict(config),
-        "seed": list(seeds),
-        "device": runs[0].record["device"],
-        "commit": str(runs[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}.",
+        "seeds": seeds,
+        "scale": scale,
         "alt": ALT,
     }
-    keep(NAME, drawn(table), table, record)
-    findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.runs_learned(*found.values(), classes=data.n_classes)
     effects = capacity.leaning_effects(capacity.ends_of_searches(table))
-    print(findings.judged(effects, learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("02-sharpdarts", findings.found)
+    print(keep_small(NAME, drawn(table), table, runs, [(effects, learned)], **told))
 
 
-def drawn(table: pd.DataFrame) -> str:
+def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
-    figure = plots.plot_bands(table, capacity.PANELS, by="weighting")
-    text = svg(figure)
-    plt.close(figure)
-    return text
+    return plots.plot_bands(table, capacity.PANELS, by="weighting")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from nasnb import plots, report
 from nasnb.analysis.sharpdarts import capacity
@@ -18,10 +18,8 @@ from nasnb.config import SearchConfig
 from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
-from nasnb.plots.style import svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.runs.kept import keep
 from nasnb.spaces.hypercuboid import HyperCuboid
 
 NAME = "02-sharpdarts/paths"
@@ -64,29 +62,20 @@ def keep_them(found: dict[str, list[Result]], seeds: Iterable[int], data: Data, 
         f"{where.replace(f'{config.cells} cells', f'{len(GRID.strides)} stages of two widths')}, alpha's rate "
         f"{config.alpha_lr:g}; supernets at {accuracy.min():.0f} to {accuracy.max():.0f} %"
     )
-    record = {
+    told = {
         "data": f"{data.name}, embedded sample",
         "config": asdict(config),
-        "seed": list(seeds),
-        "device": runs[0].record["device"],
-        "commit": str(runs[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}.",
+        "seeds": seeds,
+        "scale": scale,
         "alt": ALT,
     }
-    keep(NAME, drawn(table), table, record)
-    findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.runs_learned(*found.values(), classes=data.n_classes)
-    print(findings.judged(capacity.path_effects(ends), learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("02-sharpdarts", findings.found)
+    print(keep_small(NAME, drawn(table), table, runs, [(capacity.path_effects(ends), learned)], **told))
 
 
-def drawn(table: pd.DataFrame) -> str:
+def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
-    figure = plots.plot_bands(table, capacity.GRID_PANELS, by="weighting")
-    text = svg(figure)
-    plt.close(figure)
-    return text
+    return plots.plot_bands(table, capacity.GRID_PANELS, by="weighting")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from nasnb import plots, report
 from nasnb.analysis import pc_darts
@@ -19,10 +20,9 @@ from nasnb.config import SearchConfig
 from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
-from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.plots.style import WIDTH
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result, run_once
-from nasnb.runs.kept import keep
 
 NAME = "03-pc-darts/cold"
 ALT = (
@@ -61,7 +61,7 @@ def noise_of(run: Result, seed: int, runs_dir: str) -> pd.DataFrame:
     return run_once("alpha-noise", facts, lambda: {"noise": measure(run.state())}, runs_dir=runs_dir)["noise"]
 
 
-def drawn(table: pd.DataFrame) -> str:
+def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 7.4))
     broken, common = table.assign(arm=_broken(table.arm)), cold.edges_in_common(table)
@@ -73,9 +73,7 @@ def drawn(table: pd.DataFrame) -> str:
     )
     for ax, (rows, x, y, label) in zip(axes, panels, strict=True):
         plots.plot_points_with_spread(rows, x=x, y=y, label=label, ax=ax)
-    text = svg(figure)
-    plt.close(figure)
-    return text
+    return figure
 
 
 def _broken(arms: pd.Series) -> pd.Series:
@@ -90,21 +88,15 @@ def keep_them(table: pd.DataFrame, runs: list[Result], data: Data, config: Searc
         f"{report.setting(data, config, n=len(seeds)).rstrip('.')}, no warm-up, alpha's rate {config.alpha_lr:g}; "
         f"supernets at {accuracy.min():.0f} to {accuracy.max():.0f} %"
     )
-    record = {
+    told = {
         "data": f"{data.name}, embedded sample",
         "config": asdict(config),
-        "seed": seeds,
-        "device": runs[0].record["device"],
-        "commit": str(runs[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}.",
+        "seeds": seeds,
+        "scale": scale,
         "alt": ALT,
     }
-    keep(NAME, drawn(table), table, record)
-    findings = report.Findings("03-pc-darts", preset="overnight", scale=scale, seed=seeds[0])
     learned = report.learned(*(rows.valid_accuracy for _, rows in table.groupby("arm")), classes=data.n_classes)
-    print(findings.judged(cold.cold_effects(table), learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("03-pc-darts", findings.found)
+    print(keep_small(NAME, drawn(table), table, runs, [(cold.cold_effects(table), learned)], **told))
 
 
 if __name__ == "__main__":

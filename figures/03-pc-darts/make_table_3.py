@@ -12,6 +12,7 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from nasnb import plots, report
 from nasnb.analysis.pc_darts import table_3
@@ -19,10 +20,9 @@ from nasnb.config import SearchConfig, TrainConfig, scaled
 from nasnb.data import Data, load
 from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS
-from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.plots.style import WIDTH
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.runs.kept import keep
 from nasnb.spaces import random_genotype
 
 NAME, METHOD = "03-pc-darts/table-3", METHODS["pc-darts"]
@@ -72,24 +72,13 @@ def keep_them(table: pd.DataFrame, runs: list[Result], data: Data, config: Searc
         f"channels, {recipe.train_images:,} images and {recipe.epochs} epochs at {networks.min():.0f} to "
         f"{networks.max():.0f} %"
     )
-    record = {
-        "data": f"{data.name}, embedded sample",
-        "config": {"search": asdict(config), "training": asdict(recipe)},
-        "seed": seeds,
-        "device": runs[0].record["device"],
-        "commit": str(runs[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}.",
-        "alt": ALT,
-    }
-    keep(NAME, drawn(table), table, record)
-    findings = report.Findings("03-pc-darts", preset="overnight", scale=scale, seed=seeds[0])
+    both = {"search": asdict(config), "training": asdict(recipe)}
+    told = {"data": f"{data.name}, embedded sample", "config": both, "seeds": seeds, "scale": scale, "alt": ALT}
     learned = report.learned(*table_3.accuracies_of(table), classes=data.n_classes)
-    print(findings.judged(table_3.table_3_effects(table), learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("03-pc-darts", findings.found)
+    print(keep_small(NAME, drawn(table), table, runs, [(table_3.table_3_effects(table), learned)], **told))
 
 
-def drawn(table: pd.DataFrame) -> str:
+def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
     figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 5.4))
     broken = table.assign(variant=table.variant.str.replace(", ", ",\n"))
@@ -99,9 +88,7 @@ def drawn(table: pd.DataFrame) -> str:
     }
     for ax, (column, label) in zip(axes, labels.items(), strict=True):
         plots.plot_points_with_spread(broken.dropna(subset=column), x="variant", y=column, label=label, ax=ax)
-    text = svg(figure)
-    plt.close(figure)
-    return text
+    return figure
 
 
 if __name__ == "__main__":

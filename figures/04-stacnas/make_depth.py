@@ -8,7 +8,6 @@ claims to `claims.csv`. A run that was stopped goes on where it stood.
 import argparse
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -19,10 +18,9 @@ from nasnb.config import scaled
 from nasnb.data import Data, load
 from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS, best_groups
-from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.plots.style import WIDTH
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result, run_once
-from nasnb.runs.kept import keep
 
 NAME, DEPTHS = "04-stacnas/depth", (3, 5, 8)  # cells of stage one; the last are those of the final network
 ALT = (
@@ -83,29 +81,18 @@ def keep_them(found: dict[str, list[Result]], data: Data, runs_dir: str) -> None
         f"{TRAINING.cells} cells at {trained.min():.0f} to {trained.max():.0f} % on test images"
     )
     told = (
-        f"{scale}. Above: per million parameters, {BATCHES['iterations']} × {BATCHES['m']} batches of "
+        f"Above: per million parameters, {BATCHES['iterations']} × {BATCHES['m']} batches of "
         f"{BATCHES['batch_size']}; stage two after a stage one of {DEPTHS[1]} cells. A point per seed, mean ± sd."
     )
-    record: dict[str, Any] = {
-        "data": f"{data.name}, embedded sample",
-        "config": {"search": asdict(SIZE), "training": asdict(TRAINING), "confusion": BATCHES},
-        "seed": seeds,
-        "device": runs[0].record["device"],
-        "commit": str(runs[-1].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": told,
-        "alt": ALT,
-    }
     picked = picked.assign(network=[f"stage 1, {n} cells" for n in picked.cells])
     figure = drawn(ratios, picked)
     table = ratios.merge(picked[["network", "seed", "skips", "gap"]], on=["network", "seed"], how="left")
-    keep(NAME, svg(figure), table, record)
-    plt.close(figure)
-    findings = report.Findings("04-stacnas", preset="overnight", scale=scale)
-    learned = report.runs_learned(*found.values(), classes=data.n_classes)
-    effects = confusion.effects_of_depth(ratios, picked)
-    print(findings.judged(effects, learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("04-stacnas", findings.found)
+    judged = [
+        (confusion.effects_of_depth(ratios, picked), report.runs_learned(*found.values(), classes=data.n_classes))
+    ]
+    config = {"search": asdict(SIZE), "training": asdict(TRAINING), "confusion": BATCHES}
+    where = {"data": f"{data.name}, embedded sample", "config": config, "seeds": seeds}
+    print(keep_small(NAME, figure, table, runs, judged, **where, scale=scale, told=told, alt=ALT))
 
 
 def drawn(ratios: pd.DataFrame, picked: pd.DataFrame) -> plt.Figure:

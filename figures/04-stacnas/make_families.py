@@ -11,20 +11,17 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from nasnb import plots, report
+from nasnb import plots
 from nasnb.analysis import collapse
 from nasnb.analysis.stacnas import families
 from nasnb.data import Data
 from nasnb.data.packed import unpack
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
-from nasnb.plots.style import svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result, run_once
-from nasnb.runs.kept import keep
 from nasnb.spaces.stacnas import STACNAS_GROUPS
 
 NAME, GROUPS = "04-stacnas/families", "04-stacnas/groups"
@@ -58,15 +55,9 @@ def searched(data: Data, seeds: Iterable[int], runs_dir: str) -> list[Result]:
 
 
 def origin(found: list[Result], data: Data) -> dict[str, Any]:
-    """Where the numbers come from."""
-    return {
-        "data": f"{data.name} ({data.image_size[1]} pixels), {SIZE.train_images:,} images",
-        "config": asdict(SIZE),
-        "seed": [run.record["seed"] for run in found],
-        "device": found[0].record["device"],
-        "commit": str(found[-1].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in found),
-    }
+    """What is said alike of both results."""
+    where = f"{data.name} ({data.image_size[1]} pixels), {SIZE.train_images:,} images"
+    return {"data": where, "config": asdict(SIZE), "seeds": [run.record["seed"] for run in found]}
 
 
 def keep_them(found: list[Result], data: Data) -> None:
@@ -77,10 +68,9 @@ def keep_them(found: list[Result], data: Data) -> None:
     scale = (
         f"DARTS of first order, {SIZE.cells} cells, {SIZE.channels} channels, {table.step.max():,} steps with batches "
         f"of {SIZE.batch_size}, n = {len(found)} seeds; supernets at {min(reached):.0f} to {max(reached):.0f} % on "
-        f"held-out images at the end. First edge, per feature, batch statistics, over {N_IMAGES:,} test images; mean ± "
-        "sd."
+        f"held-out images at the end"
     )
-    record = origin(found, data) | {"scale": scale, "alt": ALT}
+    told = f"First edge, per feature, batch statistics, over {N_IMAGES:,} test images; mean ± sd."
     plots.use_style()
     figure = plots.plot_bands(
         table.assign(epoch=table.step, family=table.family.map(WORDS)),
@@ -90,8 +80,7 @@ def keep_them(found: list[Result], data: Data) -> None:
         xlabel="steps of the weights",
     )
     wide = table.pivot_table(index=["step", "seed"], columns="family", values="correlation").reset_index()
-    keep(NAME, svg(figure), wide, record)
-    plt.close(figure)
+    keep_small(NAME, figure, wide, found, scale=scale, told=told, alt=ALT, **origin(found, data))
 
 
 def keep_groups(found: list[Result], data: Data, runs_dir: str) -> None:
@@ -115,7 +104,7 @@ def keep_groups(found: list[Result], data: Data, runs_dir: str) -> None:
         f"{SIZE.train_images:,} images, {SIZE.epochs} epochs, batches of {SIZE.batch_size}, "
         f"n = {len(found)} seeds; supernets at {min(reached):.0f} to {max(reached):.0f} % on held-out images"
     )
-    told = f"{scale}. First edge, per feature, batch statistics, over {N_IMAGES:,} training images; mean ± sd."
+    told = f"First edge, per feature, batch statistics, over {N_IMAGES:,} training images; mean ± sd."
     ends = table[table.reading.isin(["untrained", families.FIRST])]
     long = ends.melt(["search", "reading"], list(WORDS), var_name="family", value_name="correlation")
     when = long.reading.map({"untrained": "untrained", families.FIRST: "trained"})
@@ -125,12 +114,9 @@ def keep_groups(found: list[Result], data: Data, runs_dir: str) -> None:
     figure = plots.plot_points_with_spread(
         long, x="pair", y="correlation", label="correlation of the two members", order=order
     )
-    keep(GROUPS, svg(figure), table, origin(found, data) | {"scale": told, "alt": ALT_GROUPS})
-    plt.close(figure)
-    findings = report.Findings("04-stacnas", preset="overnight", scale=scale)
-    how = {"learned": sum(reached) / len(reached) > collapse.LEARNED, "evidence_from": SMALL, "run": GROUPS}
-    print(findings.judged(families.effects_of_readings(table), **how))
-    write_evidence("04-stacnas", findings.found)
+    judged = [(families.effects_of_readings(table), sum(reached) / len(reached) > collapse.LEARNED)]
+    kept = {"scale": scale, "told": told, "alt": ALT_GROUPS, **origin(found, data)}
+    print(keep_small(GROUPS, figure, table, found, judged, **kept))
 
 
 if __name__ == "__main__":

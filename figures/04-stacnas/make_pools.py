@@ -9,7 +9,6 @@ stopped goes on where it stood.
 import argparse
 from dataclasses import asdict, replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from nasnb import plots, report
@@ -17,10 +16,8 @@ from nasnb.analysis.stacnas import multicollinearity
 from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS, best_groups
-from nasnb.plots.style import svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.runs.kept import keep
 from nasnb.search.steps import bilevel
 from nasnb.spaces import SPACES
 
@@ -81,16 +78,6 @@ def keep_them(found: dict[str, list[Result]], data: Data) -> None:
         f"supernets at {min(halves):.0f} to {max(halves):.0f} % on held-out images, of StacNAS, which holds none out, "
         f"at {min(alls):.0f} to {max(alls):.0f} % on its own"
     )
-    record = {
-        "data": f"{data.name}, embedded sample",
-        "config": asdict(SIZE),
-        "seed": sorted(map(int, contest.seed.unique())),
-        "device": runs[0].record["device"],
-        "commit": str(runs[-1].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale}. A point per search, mean ± sd; 0: counting alone.",
-        "alt": ALT,
-    }
     plots.use_style()
     figure = plots.plot_points_with_spread(
         table.assign(of=table.candidates.map(WORDS)),
@@ -98,13 +85,16 @@ def keep_them(found: dict[str, list[Result]], data: Data) -> None:
         y="left",
         label="share of max pooling\nbeyond the count (points)",
     )
-    keep(NAME, svg(figure), table, record)
-    plt.close(figure)
-    findings = report.Findings("04-stacnas", preset="overnight", scale=scale)
-    learned = report.runs_learned(*found.values(), classes=data.n_classes)
-    effects = multicollinearity.pool_effects(table)
-    print(findings.judged(effects, learned=learned, evidence_from=SMALL, run=NAME))
-    write_evidence("04-stacnas", findings.found)
+    judged = [(multicollinearity.pool_effects(table), report.runs_learned(*found.values(), classes=data.n_classes))]
+    told = {
+        "data": f"{data.name}, embedded sample",
+        "config": asdict(SIZE),
+        "seeds": sorted(contest.seed.unique()),
+        "scale": scale,
+        "told": "A point per search, mean ± sd; 0: counting alone.",
+        "alt": ALT,
+    }
+    print(keep_small(NAME, figure, table, runs, judged, **told))
 
 
 if __name__ == "__main__":

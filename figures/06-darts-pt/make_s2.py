@@ -9,18 +9,16 @@ proposition 1, and Table 1 beside a ResNet and a VGG of the same images (`nasnb.
 import argparse
 from dataclasses import asdict, replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from nasnb import plots, report
+from nasnb import plots
 from nasnb.analysis.darts_pt import handmade, of_supernets, shuffling
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.data.packed import unpack
 from nasnb.experiment import run_search
-from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import SMALL, write_evidence
-from nasnb.runs.kept import keep
+from nasnb.report.small_runs import keep_small
+from nasnb.runs import Result
 from nasnb.workflow import on_s2
 
 NAME = "06-darts-pt/s2"
@@ -37,20 +35,12 @@ SIZE = SearchConfig(
 )  # one epoch of tuning after each decision
 STACKS = replace(handmade.RECIPE, epochs=24, batch_size=64, lr=0.05, train_images=1000, crop_padding=2)
 DRAWS, TEST_IMAGES, LEARNT = 5, 1000, 20.0  # percent: twice chance
-PANELS = {  # title: what stands beside each other, a point per seed
-    "edges that prefer skip": {"alpha": "skips_alpha", "masking, loss": "skips_loss"},
-    "ln of error variances, convolution over skip": {"searched": "near_searched", "before": "near_before"},
-    "accuracy when all is decided (%)": {"PT": "end_pt", "PT-Mag": "end_pt_mag"},
-    "convolutions in the normal cell": {"alpha": "convs_alpha", "PT": "convs_pt"},
-    "correlations within a search": {
-        "gap, accuracy": "gap_with_accuracy",
-        "optimal, learnt gap": "optimal_with_learnt",
-    },
+PANELS = of_supernets.QUESTIONS | {
     "above-chance accuracy lost to swaps (%)": {
         "supernet": "lost supernet (S2)",
         "ResNet": "lost ResNet",
         "VGG": "lost VGG",
-    },
+    }
 }
 ALT = "Six panels with a point per seed: " + "; ".join(f"{title}, of {', '.join(of)}" for title, of in PANELS.items())
 
@@ -63,31 +53,19 @@ def main() -> None:
     given = parser.parse_args()
     data = unpack(given.images)
     data = replace(data, test=data.test.take(slice(TEST_IMAGES)))
-    rows, swaps = [], []
+    rows, swaps, runs = [], [], []
     for seed in range(given.seeds):  # a seed after the other, so that some are whole if it is stopped
         base = {seed: run_search(on_s2.S2, data, replace(SIZE, seed=seed), runs_dir=given.runs_dir)}
-        rows.append(of_seed(base, data, given.runs_dir))
+        two = {name: of for name, of in on_s2.selection_rules(SIZE.lr / 10).items() if name != "random choice"}
+        found = on_s2.selected_by_rules(base, two, data, SIZE, runs_dir=given.runs_dir)
+        runs += [run for of in found.values() for run in of.values()]
+        rows.append(on_s2.asked(base, found, data, SIZE, images=TEST_IMAGES, runs_dir=given.runs_dir))
         swapped = on_s2.swapped_networks(base, data, STACKS, draws=DRAWS, runs_dir=given.runs_dir)
         swaps.append(on_s2.share_of_swaps(swapped, classes=data.n_classes))
-    keep_them(pd.concat(rows), pd.concat(swaps), data, base[seed].record)
+    keep_them(pd.concat(rows), pd.concat(swaps), runs, data)
 
 
-def of_seed(base: on_s2.Runs, data: Data, runs_dir: str) -> pd.DataFrame:
-    """A row of `of_supernets.told_by_seed`, with what the supernet reached and the seconds that it took."""
-    two = {name: of for name, of in on_s2.selection_rules(SIZE.lr / 10).items() if name != "random choice"}
-    found = on_s2.selected_by_rules(base, two, data, SIZE, runs_dir=runs_dir)
-    told = of_supernets.told_by_seed(
-        on_s2.edge_picks(base, runs_dir=runs_dir),
-        on_s2.skip_gaps(base),
-        on_s2.proposition_checks(base, data, SIZE, images=TEST_IMAGES, runs_dir=runs_dir),
-        on_s2.decision_prices(found),
-        on_s2.normal_convolutions(found),
-    )
-    seconds = sum(run.record["seconds"] for of in found.values() for run in of.values())
-    return told.assign(valid_accuracy=report.accuracies(base.values()), seconds=seconds)
-
-
-def keep_them(table: pd.DataFrame, swaps: pd.DataFrame, data: Data, origin: dict) -> None:
+def keep_them(table: pd.DataFrame, swaps: pd.DataFrame, runs: list[Result], data: Data) -> None:
     """Figure, numbers, record, and the claims."""
     swaps = swaps[swaps.how == shuffling.HOWS[0]]
     whole = swaps.pivot(index="seed", columns="network", values=["before", "lost"])
@@ -99,33 +77,20 @@ def keep_them(table: pd.DataFrame, swaps: pd.DataFrame, data: Data, origin: dict
         f"{reached.min():.0f} to {reached.max():.0f} % on held-out images; ResNet-20 at {networks['ResNet']:.0f} %, "
         f"VGG-16 at {networks['VGG']:.0f} %"
     )
-    record = {
+    judged = [
+        (of_supernets.effects_on_s2(table), reached.min() > LEARNT),
+        (shuffling.swap_effects(swaps), networks.min() > LEARNT),
+    ]
+    told = {
         "data": f"{data.name} ({data.image_size[1]} pixels)",
         "config": asdict(SIZE) | {"stacks": asdict(STACKS), "draws": DRAWS},
-        "seed": [int(seed) for seed in table.index],
-        "device": origin["device"],
-        "commit": str(origin["commit"]),
-        "seconds": float(table.seconds.sum()),
-        "scale": f"{scale}.",
+        "seeds": list(table.index),
+        "scale": scale,
         "alt": f"{ALT}.",
     }
     plots.use_style()
-    keep(NAME, svg(drawn(whole)), whole.drop(columns="seconds").reset_index(), record)
-    findings = report.Findings("06-darts-pt", preset="laptop", scale=scale)
-    source = {"evidence_from": SMALL, "run": NAME}
-    findings.judged(of_supernets.effects_on_s2(table), learned=reached.min() > LEARNT, **source)
-    findings.judged(shuffling.swap_effects(swaps), learned=networks.min() > LEARNT, **source)
-    print({each.claim.id: each.finding for each in findings.found})
-    write_evidence("06-darts-pt", findings.found)
-
-
-def drawn(table: pd.DataFrame) -> plt.Figure:
-    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 7.2))
-    for ax, (title, columns) in zip(axes.flat, PANELS.items(), strict=True):
-        long = table[list(columns.values())].set_axis(list(columns), axis=1).melt(var_name="of")
-        plots.plot_points_with_spread(long, x="of", y="value", label="", ax=ax)
-        ax.set_title(title)
-    return figure
+    figure = plots.plot_panels_of_points(whole, PANELS)
+    print(keep_small(NAME, figure, whole.reset_index(), runs, judged, **told))
 
 
 if __name__ == "__main__":

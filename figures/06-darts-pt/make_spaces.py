@@ -19,10 +19,9 @@ from nasnb.config import SearchConfig, scaled
 from nasnb.data import Data, load
 from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS
-from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import SMALL, write_evidence
+from nasnb.plots.style import WIDTH
+from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.runs.kept import keep
 from nasnb.spaces import Space
 from nasnb.workflow import on_s2, on_spaces
 
@@ -54,18 +53,8 @@ ALT = (
     f"Three panels with a point per seed: test error of trained cells on S2, of {'; '.join(ARMS.values())}; "
     "convolutions in both cells, of alpha and PT on S1, S3 and S4; noise in both cells on S4, of alpha and PT."
 )
-PANELS = {  # of s2-fashion; title: what stands beside each other, a point per seed
-    "edges that prefer skip": {"alpha": "skips_alpha", "masking, loss": "skips_loss"},
-    "ln of error variances, convolution over skip": {"searched": "near_searched", "before": "near_before"},
-    "accuracy when all is decided (%)": {"PT": "end_pt", "PT-Mag": "end_pt_mag"},
-    "convolutions in the normal cell": {"alpha": "convs_alpha", "PT": "convs_pt"},
-    "correlations within a search": {
-        "gap, accuracy": "gap_with_accuracy",
-        "optimal, learnt gap": "optimal_with_learnt",
-    },
-}
 ALT_S2 = "Five panels with a point per seed: " + "; ".join(
-    f"{title}, of {', '.join(of)}" for title, of in PANELS.items()
+    f"{title}, of {', '.join(of)}" for title, of in of_supernets.QUESTIONS.items()
 )
 
 
@@ -76,72 +65,63 @@ def main() -> None:
     parser.add_argument("--elsewhere", type=int, default=6)
     given = parser.parse_args()
     data, cells, supernets = load("fashion-sample", image_size=12), [], []
+    made: list[Result] = []  # all runs behind the cells
+    looked_at: list[Result] = []  # and behind what is asked of supernets
     for seed in range(given.seeds):  # a seed after the other, so that some are whole if it is stopped
         base = {seed: run_search(on_s2.S2, data, replace(SIZE, seed=seed), runs_dir=given.runs_dir)}
         two = {name: RULES[name] for name in ("PT", "PT-Mag")}
         found = on_s2.selected_by_rules(base, two, data, SIZE, runs_dir=given.runs_dir)
-        supernets.append(asked(base, found, data, given.runs_dir))
-        cells.append(on_s2_by_alpha_and_pt(seed, found, data, given.runs_dir))
+        supernets.append(on_s2.asked(base, found, data, SIZE, images=IMAGES, runs_dir=given.runs_dir))
+        looked_at += [run for of in found.values() for run in of.values()]
+        cells.append(on_s2_by_alpha_and_pt(seed, found, data, given.runs_dir, made))
         if seed < given.elsewhere:
-            cells.append(in_pairs(seed, data, given.runs_dir))
-    keep_cells(pd.concat(cells), data, base[seed].record)
-    keep_supernets(pd.concat(supernets), data, base[seed].record)
+            cells.append(in_pairs(seed, data, given.runs_dir, made))
+    keep_cells(pd.concat(cells), data, made)
+    keep_supernets(pd.concat(supernets), data, looked_at)
 
 
-def asked(base: on_s2.Runs, found: dict[str, on_s2.Runs], data: Data, runs_dir: str) -> pd.DataFrame:
-    """A row of `of_supernets.told_by_seed`, with what the supernet reached and the seconds that it took."""
-    table = of_supernets.told_by_seed(
-        on_s2.edge_picks(base, runs_dir=runs_dir),
-        on_s2.skip_gaps(base),
-        on_s2.proposition_checks(base, data, SIZE, images=IMAGES, runs_dir=runs_dir),
-        on_s2.decision_prices(found),
-        on_s2.normal_convolutions(found),
-    )
-    seconds = sum(run.record["seconds"] for of in found.values() for run in of.values())
-    return table.assign(valid_accuracy=report.accuracies(base.values()), seconds=seconds)
-
-
-def on_s2_by_alpha_and_pt(seed: int, found: dict[str, on_s2.Runs], data: Data, runs_dir: str) -> pd.DataFrame:
+def on_s2_by_alpha_and_pt(
+    seed: int, found: dict[str, on_s2.Runs], data: Data, runs_dir: str, made: list[Result]
+) -> pd.DataFrame:
     """Tables 3 and 4 on S2: rows of `on_spaces.cell_rows` for DARTS, and for PT on a supernet without alpha."""
     plain, with_pt = found[on_s2.ALPHA][seed], found["PT"][seed]
     fixed = replace(METHODS["darts-pt-fixed-alpha"].on("s2"), select=RULES["PT"])
     pair = on_spaces.Pair(replace(fixed, name="fixed-s2", select=None), fixed)
     never = on_spaces.searched(pair, data, replace(SIZE, seed=seed), runs_dir=runs_dir)
     of_fixed = {on_spaces.WITH_PT: never[on_spaces.WITH_PT]}  # without alpha and PT there is no rule
-    how = {"space": on_s2.S2.space, "train": trainer(data, runs_dir)}
+    made += [plain, with_pt, *never.values()]
+    how = {"space": on_s2.S2.space, "train": trainer(data, runs_dir, made)}
     both = {on_spaces.ALONE: plain, on_spaces.WITH_PT: with_pt}
     return pd.concat(
         [
-            timed(on_spaces.cell_rows(on_spaces.S2, both, seed, supernet=plain, **how), both),
-            timed(on_spaces.cell_rows(on_spaces.FIXED, of_fixed, seed, supernet=never[on_spaces.ALONE], **how), never),
+            on_spaces.cell_rows(on_spaces.S2, both, seed, supernet=plain, **how),
+            on_spaces.cell_rows(on_spaces.FIXED, of_fixed, seed, supernet=never[on_spaces.ALONE], **how),
         ]
     )
 
 
-def in_pairs(seed: int, data: Data, runs_dir: str) -> pd.DataFrame:
+def in_pairs(seed: int, data: Data, runs_dir: str, made: list[Result]) -> pd.DataFrame:
     """Tables 2 and 3: the other spaces, nothing trained, and the other methods."""
     rows = []
     for name, pair in on_spaces.pairs(RULES["PT"]).items():
         config = replace(SIZE if pair.with_pt.select else WHILE_SEARCHING, seed=seed)
         found = on_spaces.searched(pair, data, config, runs_dir=runs_dir)
-        train = None if name in on_spaces.ELSEWHERE else trainer(data, runs_dir)
+        made += found.values()
+        train = None if name in on_spaces.ELSEWHERE else trainer(data, runs_dir, made)
         how = {"space": pair.alone.space, "supernet": found[on_spaces.ALONE], "train": train}
-        rows.append(timed(on_spaces.cell_rows(name, found, seed, **how), found))
+        rows.append(on_spaces.cell_rows(name, found, seed, **how))
     return pd.concat(rows)
 
 
-def trainer(data: Data, runs_dir: str) -> on_spaces.Train:
+def trainer(data: Data, runs_dir: str, made: list[Result]) -> on_spaces.Train:
     def train(space: Space, run: Result, seed: int) -> Result:
-        return run_training(space, run.genotype, data, replace(TRAINING, seed=seed), runs_dir=runs_dir)
+        made.append(run_training(space, run.genotype, data, replace(TRAINING, seed=seed), runs_dir=runs_dir))
+        return made[-1]
 
     return train
 
 
-def timed(rows: pd.DataFrame, runs: dict[str, Result]) -> pd.DataFrame:
-    return rows.assign(seconds=sum(run.record["seconds"] for run in runs.values()) / len(rows))
-
-
-def keep_cells(table: pd.DataFrame, data: Data, origin: dict) -> None:
+def keep_cells(table: pd.DataFrame, data: Data, made: list[Result]) -> None:
     """`spaces`: figure, numbers, record, and the claims on cells and their networks."""
     trained, elsewhere = table.dropna(subset="error"), table[table.pair.isin(on_spaces.ELSEWHERE)]
     n = trained.groupby("pair").seed.nunique()
@@ -152,35 +132,36 @@ def keep_cells(table: pd.DataFrame, data: Data, origin: dict) -> None:
         f"test images; n = {n[on_spaces.S2]} seeds of DARTS and fixed alpha on S2, {n['SGAS']} of the others"
     )
     config = asdict(SIZE) | {"training": asdict(TRAINING), "pace of SGAS": WHILE_SEARCHING.pace}
-    told = record_of(table, data, origin, scale, ALT, config)
-    plots.use_style()
-    keep(f"{CHAPTER}/spaces", svg(drawn_cells(table)), table.drop(columns="seconds"), told)
-    source = {"evidence_from": SMALL, "run": f"{CHAPTER}/spaces"}
-    findings = report.Findings(CHAPTER, preset="laptop", scale=scale)
     networks = report.learned(*(100 - of.error for _, of in trained.groupby(["pair", "rule"])), classes=data.n_classes)
     supernets = report.learned(*(of.supernet for _, of in elsewhere.groupby("pair")), classes=data.n_classes)
-    findings.judged(on_spaces.effects_of_networks(table), learned=networks, **source)
-    findings.judged(on_spaces.effects_elsewhere(table), learned=supernets, **source)
-    write_evidence(CHAPTER, findings.found)
-    print({each.claim.id: each.finding for each in findings.found})
+    judged = [(on_spaces.effects_of_networks(table), networks), (on_spaces.effects_elsewhere(table), supernets)]
+    told = {
+        "data": data_words(data),
+        "config": config,
+        "seeds": sorted(table.seed.unique()),
+        "scale": scale,
+        "alt": ALT,
+    }
+    plots.use_style()
+    print(keep_small(f"{CHAPTER}/spaces", drawn_cells(table), table, made, judged, **told))
 
 
-def keep_supernets(table: pd.DataFrame, data: Data, origin: dict) -> None:
+def keep_supernets(table: pd.DataFrame, data: Data, looked_at: list[Result]) -> None:
     """`s2-fashion`: figure, numbers, record, and the claims on supernets."""
     reached = table.valid_accuracy
     scale = (
         f"S2, DARTS of first order, {size_words()}, n = {len(table)} seeds; supernets at {reached.min():.0f} to "
         f"{reached.max():.0f} % on held-out images"
     )
-    told = record_of(table.reset_index(), data, origin, scale, ALT_S2, asdict(SIZE))
+    judged = [(of_supernets.effects_on_s2(table), report.learned(reached, classes=data.n_classes))]
+    told = {"data": data_words(data), "config": asdict(SIZE), "seeds": list(table.index), "scale": scale, "alt": ALT_S2}
     plots.use_style()
-    keep(f"{CHAPTER}/s2-fashion", svg(drawn_supernets(table)), table.drop(columns="seconds").reset_index(), told)
-    findings = report.Findings(CHAPTER, preset="laptop", scale=scale)
-    source = {"evidence_from": SMALL, "run": f"{CHAPTER}/s2-fashion"}
-    learned = report.learned(reached, classes=data.n_classes)
-    findings.judged(of_supernets.effects_on_s2(table), learned=learned, **source)
-    write_evidence(CHAPTER, findings.found)
-    print({each.claim.id: each.finding for each in findings.found})
+    figure = plots.plot_panels_of_points(table, of_supernets.QUESTIONS)
+    print(keep_small(f"{CHAPTER}/s2-fashion", figure, table.reset_index(), looked_at, judged, **told))
+
+
+def data_words(data: Data) -> str:
+    return f"{data.name} ({data.image_size[1]} pixels)"
 
 
 def size_words() -> str:
@@ -188,19 +169,6 @@ def size_words() -> str:
         f"{SIZE.epochs} epochs, {SIZE.channels} channels, {SIZE.cells} cells, {SIZE.train_images:,} images, "
         f"alpha's rate {SIZE.alpha_lr:g}"
     )
-
-
-def record_of(table: pd.DataFrame, data: Data, origin: dict, scale: str, alt: str, config: dict) -> dict:
-    return {
-        "data": f"{data.name} ({data.image_size[1]} pixels)",
-        "config": config,
-        "seed": sorted(int(seed) for seed in table.seed.unique()),
-        "device": origin["device"],
-        "commit": str(origin["commit"]),
-        "seconds": float(table.seconds.sum()),
-        "scale": f"{scale}.",
-        "alt": alt,
-    }
 
 
 def drawn_cells(table: pd.DataFrame) -> plt.Figure:
@@ -222,16 +190,6 @@ def points(table, x, y, label, title, order, figure, place) -> None:
     ax = figure.add_subplot(place)
     plots.plot_points_with_spread(table, x=x, y=y, label=label, order=list(order), ax=ax)
     ax.set_title(title)
-
-
-def drawn_supernets(table: pd.DataFrame) -> plt.Figure:
-    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 7.2))
-    axes[-1, -1].set_axis_off()
-    for ax, (title, columns) in zip(axes.flat, PANELS.items(), strict=False):
-        long = table[list(columns.values())].set_axis(list(columns), axis=1).melt(var_name="of")
-        plots.plot_points_with_spread(long, x="of", y="value", label="", ax=ax)
-        ax.set_title(title)
-    return figure
 
 
 if __name__ == "__main__":

@@ -150,6 +150,18 @@ def plot_points_with_spread(
     return fig
 
 
+def plot_panels_of_points(table: pd.DataFrame, panels: Mapping[str, Mapping[str, str]], *, columns: int = 2) -> Figure:
+    """`plot_points_with_spread` of columns of `table`, a row per seed: {title: {what is told: column}}."""
+    rows = -(-len(panels) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.4 * rows), squeeze=False)
+    for ax, (title, told) in zip(axes.flat, panels.items(), strict=False):
+        long = table[list(told.values())].set_axis(list(told), axis=1).melt(var_name="of")
+        plot_points_with_spread(long, x="of", y="value", label="", ax=ax)
+        ax.set_title(title)
+    hide_rest(axes, len(panels))
+    return fig
+
+
 def plot_schedule(curves: Mapping[str, Sequence[float]], *, label: str = "learning rate") -> Figure:
     """Named series over the epochs, on a linear and on a logarithmic axis."""
     fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0), sharex=True)

@@ -15,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from nasnb.analysis.darts.dominance import skip_dominance
-from nasnb.analysis.darts_pt import handmade, proposition, selecting, shuffling, yardstick
+from nasnb.analysis.darts_pt import handmade, of_supernets, proposition, selecting, shuffling, yardstick
 from nasnb.analysis.darts_pt.of_supernets import ALPHA, BEFORE, SEARCHED
 from nasnb.analysis.darts_pt.published_cells import op_counts
 from nasnb.config import SearchConfig, TrainConfig
 from nasnb.data import Data
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
+from nasnb.report import accuracies
 from nasnb.runs import Result, run_once
 from nasnb.search import begin
 from nasnb.search.perturbation import Select, perturbation
@@ -104,6 +105,21 @@ def normal_convolutions(found: Mapping[str, Runs]) -> pd.DataFrame:
     return pd.DataFrame(
         {name: {s: op_counts(r.genotype)["normal"] for s, r in of.items()} for name, of in found.items()}
     )
+
+
+def asked(
+    base: Runs, found: Mapping[str, Runs], data: Data, config: SearchConfig, *, images: int, runs_dir: str | Path
+) -> pd.DataFrame:
+    """`of_supernets.told_by_seed` of supernets and of what PT and PT-Mag made of them, with the held-out
+    `valid_accuracy` (%) that each supernet reached; proposition 1 is checked on so many `images`."""
+    told = of_supernets.told_by_seed(
+        edge_picks(base, runs_dir=runs_dir),
+        skip_gaps(base),
+        proposition_checks(base, data, config, images=images, runs_dir=runs_dir),
+        decision_prices(found),
+        normal_convolutions(found),
+    )
+    return told.assign(valid_accuracy=accuracies(base.values()))
 
 
 def swapped_networks(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from nasnb.analysis.correlations import correlation_with_interval
@@ -9,6 +11,16 @@ from nasnb.analysis.darts_pt import proposition, yardstick
 
 ALPHA = "largest alpha"  # the rule for which nothing is done after the search
 SEARCHED, BEFORE = "searched", "before the search"
+QUESTIONS: Mapping[str, Mapping[str, str]] = {  # panels of a figure of `told_by_seed`: what stands beside each other
+    "edges that prefer skip": {"alpha": "skips_alpha", "masking, loss": "skips_loss"},
+    "ln of error variances, convolution over skip": {"searched": "near_searched", "before": "near_before"},
+    "accuracy when all is decided (%)": {"PT": "end_pt", "PT-Mag": "end_pt_mag"},
+    "convolutions in the normal cell": {"alpha": "convs_alpha", "PT": "convs_pt"},
+    "correlations within a search": {
+        "gap, accuracy": "gap_with_accuracy",
+        "optimal, learnt gap": "optimal_with_learnt",
+    },
+}
 
 
 def told_by_seed(
