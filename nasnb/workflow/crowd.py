@@ -35,6 +35,7 @@ from nasnb.runs.files import read_json, write_whole
 from nasnb.runs.result import read_result
 from nasnb.spaces.bench201 import BENCH201_NAMES
 from nasnb.workflow.arms import SIZES, Arm, arms
+from nasnb.workflow.pool import stop_with_parent
 
 PARCEL = 15 * 2**20  # bytes of a zip file: small enough for whatever carries it
 AT_MOST = 48 * 2**20  # bytes of unfinished runs that travel
@@ -104,7 +105,7 @@ def _alpha(weights, result: Result) -> dict[str, list]:
 
 
 def work(number: int, waiting: multiprocessing.Queue, where: dict) -> None:
-    """A process: take jobs until none is left. SIGTERM saves the run at hand and ends it.
+    """A process: take jobs until none is left. SIGTERM, or the end of its parent, saves the run at hand and ends it.
 
     A search that fails leaves its error and ends the process, since a graphics card's errors stick to it; one that
     failed as a CUDA graph is put back to be run without.
@@ -112,6 +113,7 @@ def work(number: int, waiting: multiprocessing.Queue, where: dict) -> None:
     out = Path(where["out"])
     log = open(out / f"worker-{number}.log", "a", buffering=1)  # noqa: SIM115, open as long as the process
     os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+    stop_with_parent()
     torch.set_num_threads(1)
     data = unpack(where["data"]).to(where["device"])
     todo = jobs(where["plan"], where["size"])
@@ -265,9 +267,7 @@ def lay_out(state: Sequence[Path], out: Path) -> None:
     """Lay out what `parcels` packed; what lies there already stays."""
     for path in state:
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if not (out / name).exists():
-                    archive.extract(name, out)
+            archive.extractall(out, [name for name in archive.namelist() if not (out / name).exists()])
 
 
 def from_command_line(arguments: Sequence[str] | None = None) -> None:

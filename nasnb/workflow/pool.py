@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
@@ -52,10 +53,11 @@ def side_by_side(workers: int) -> dict[str, str]:
 
 
 def stop_with_parent() -> None:
-    """End, as by SIGTERM, when the process that holds the other end of our standard input dies."""
+    """End, as by SIGTERM, when the process that started us by `multiprocessing`, or holds our standard input, dies."""
 
     def watch() -> None:
-        sys.stdin.read()
+        parent = multiprocessing.parent_process()
+        parent.join() if parent else sys.stdin.read()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

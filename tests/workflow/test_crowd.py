@@ -84,18 +84,32 @@ def test_what_is_not_finished_is_told_as_far_as_it_got(tmp_path):
     assert found.groupby("seed").epoch.max().tolist() == [2, 2]
 
 
-@pytest.mark.slow
-def test_whoever_is_told_to_stop_leaves_no_process_behind(tmp_path, data):
+def driven(out, data):
+    """A call for one endless search, once that is under way, and the processes that it started."""
     long = json.dumps(TINY | {"epochs": 10_000})
-    command = [sys.executable, "-m", "nasnb.workflow.crowd", str(tmp_path), "--data", str(data), "--workers", "1"]
+    command = [sys.executable, "-m", "nasnb.workflow.crowd", str(out), "--data", str(data), "--workers", "1"]
     driver = subprocess.Popen([*command, "--plan", "sgas@0", "--changes", long], stdout=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("runs/*/*/history.csv")):
+    while not list(out.glob("runs/*/*/history.csv")):
         time.sleep(0.2)
         assert driver.poll() is None
-    children = psutil.Process(driver.pid).children()
+    return driver, psutil.Process(driver.pid).children()
+
+
+@pytest.mark.slow
+def test_whoever_is_told_to_stop_leaves_no_process_behind(tmp_path, data):
+    driver, children = driven(tmp_path, data)
     driver.terminate()
     assert "0 of 1 searches done, errors: []" in driver.communicate(timeout=60)[0]
     assert not psutil.wait_procs(children, timeout=10)[1]
+    assert list(tmp_path.glob("runs/*/*/checkpoint-*.pt"))
+
+
+@pytest.mark.slow
+def test_processes_of_a_killed_call_save_and_end(tmp_path, data):
+    driver, children = driven(tmp_path, data)
+    driver.kill()
+    driver.communicate(timeout=60)
+    assert not psutil.wait_procs(children, timeout=30)[1]
     assert list(tmp_path.glob("runs/*/*/checkpoint-*.pt"))
 
 
