@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from nasnb.analysis.msr_darts.readings import (
+    AGAINST,
     changed_picks,
+    effects_of_cells,
     moves_of,
     ops_apart,
     shape_effects,
@@ -91,3 +93,9 @@ def test_effects_of_shapes_and_supernets_seed_by_seed():
     found = supernet_effects(pd.DataFrame(kept).sort_values("seed"))
     assert found["msr-darts/deeper"].tolist() == [1, 0] and found["msr-darts/loss-turns-up"].tolist() == [1, 0]
     assert found["msr-darts/low-rank-low-sensitivity"] == pytest.approx([0, 0.1])
+
+
+def test_minimum_rank_is_compared_with_every_control_in_percent_of_the_error():
+    kept = pd.DataFrame({"cell": [*AGAINST.values(), "minimum rank"], "seed": 3, "error_percent": [30, 20, 30, 20, 20]})
+    found = effects_of_cells(kept)
+    assert [round(float(effect[0])) for effect in found.values()] == [40, 0, 40, 0]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from nasnb.analysis.differences import relative
 from nasnb.analysis.msr_darts.rank_history import before_and_after, choice_over_time, ranks_over_epochs
 from nasnb.analysis.msr_darts.ranks import noise_against_rank
 from nasnb.analysis.shapes import cell_depth, cell_width, topologies
@@ -18,6 +19,7 @@ from nasnb.supernet.counts import count
 
 MEASURES = {"depth": cell_depth, "width": cell_width}
 LEAST, DRAWN, MOST, CHANCE = "minimum rank", "minimum, untrained", "maximum rank", "random"
+AGAIN = "random, again"  # the same cell, another training
 AGAINST = {  # what the cell of minimum rank is compared with, claim by claim
     "msr-darts/better-than-darts": "DARTS",
     "msr-darts/minimum-beats-maximum": MOST,
@@ -107,6 +109,14 @@ def shape_effects(shapes: pd.DataFrame) -> dict[str, np.ndarray]:
         "msr-darts/deeper": values[LEAST, "depth", "normal"] - values["DARTS", "depth", "normal"],
         "msr-darts/narrower": values["DARTS", "width", "normal"] - values[LEAST, "width", "normal"],
     }
+
+
+def effects_of_cells(kept: pd.DataFrame) -> dict[str, np.ndarray]:
+    """By how many percent of the error minimum rank is better, claim by claim of AGAINST and seed by seed, of the kept
+    table `05-msr-darts/cells`.
+    """
+    errors = kept.pivot(index="seed", columns="cell", values="error_percent")
+    return {id: relative(errors[other], errors[LEAST]) for id, other in AGAINST.items()}
 
 
 def supernet_effects(kept: pd.DataFrame) -> dict[str, np.ndarray]:
