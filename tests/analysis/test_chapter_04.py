@@ -46,7 +46,16 @@ from nasnb.analysis.stacnas.multicollinearity import (
 )
 from nasnb.analysis.stacnas.published_confusion import published_ratios, table_1
 from nasnb.analysis.stacnas.skips import RULES, head_start
-from nasnb.analysis.stacnas.standalone import FirstEdge, by_search, published_worth, with_first_edge
+from nasnb.analysis.stacnas.standalone import (
+    FirstEdge,
+    beyond_trainings,
+    by_search,
+    ceiling,
+    published_worth,
+    with_first_edge,
+    worth_by_search,
+    worth_effects,
+)
 from nasnb.architecture import Genotype
 from nasnb.config import scaled
 from nasnb.data import load
@@ -165,6 +174,40 @@ def test_one_correlation_per_search():
     rows = [(s, a, r) for s, sign in ((0, 1), (1, -1)) for a, r in ((0.1, sign), (0.2, 2 * sign), (0.3, 3 * sign))]
     assert by_search(pd.DataFrame(rows, columns=["seed", "alpha", "relative"])) == pytest.approx([1, -1])
     assert len(published_worth("StacNAS")) == 4 and len(published_worth("DARTS")) == 7
+
+
+def test_alpha_is_held_against_what_two_trainings_share():
+    accuracies = {0: [80, 70, 60], 1: [82, 71, 57]}  # of two trainings of the networks with operations a, b, c
+    rows = [
+        {
+            "method": method,
+            "seed": 4,
+            "op": op,
+            "chosen": op == "b",
+            "alpha": alpha,
+            "training": k,
+            "accuracy": accuracy,
+        }
+        for method, alphas in {"StacNAS": (3, 2, 1), "DARTS": (1, 2, 3)}.items()
+        for k, of in accuracies.items()
+        for op, alpha, accuracy in zip("abc", alphas, of, strict=True)
+    ]
+    rows += [{"method": "random", "seed": 4, "chosen": True, "training": k, "accuracy": 69.0} for k in (0, 1)]
+    table = pd.DataFrame(rows)
+    found = worth_by_search(table)
+    assert found.alpha.tolist() == pytest.approx([-1, 1], abs=0.01) and found.trainings.min() > 0.99
+    effects = worth_effects(table)
+    assert effects["stacnas/follows-more-than-darts"] == pytest.approx([2], abs=0.01)
+    assert effects["stacnas/darts-no-better-than-random"] == pytest.approx([200 * (29.5 - 31) / (29.5 + 31)])
+    part = table[table.method == "DARTS"]
+    assert ceiling(part) == pytest.approx(1, abs=0.01)
+    backwards = part.assign(accuracy=np.where(part.training == 1, -part.accuracy, part.accuracy))
+    assert ceiling(backwards) == 0
+
+
+def test_published_accuracies_of_operations_beside_the_noise_of_trainings():
+    assert beyond_trainings(published_worth("DARTS"), 0.08) == pytest.approx(0.74, abs=0.03)
+    assert beyond_trainings(published_worth("StacNAS"), 0.08) < 0.01
 
 
 def test_families_by_hand():

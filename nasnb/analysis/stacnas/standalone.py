@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from nasnb.analysis.differences import relative
 from nasnb.architecture import N_INPUTS, Genotype
 from nasnb.published.numbers import published
 from nasnb.spaces import CellSpace
@@ -55,8 +57,8 @@ def worth_table(
     """Figure 5 for several searches: alpha of every operation on the first edge, accuracy of the network that has it.
 
     `train(genotype, space, at)` trains a network for the search at this place; `how` gives the final `space`, the space
-    `searched` and the `epoch` whose alpha counts. Columns: method, seed, op, alpha, accuracy, and relative, the
-    accuracy less its mean over the operations of the search.
+    `searched` and the `epoch` whose alpha counts. Columns: method, seed, op, chosen (by the search), alpha, accuracy,
+    and relative, the accuracy less its mean over the operations of the search.
     """
     rows = []
     for column, op in enumerate(how["searched"].choices.groups["normal"][0].ops):
@@ -66,14 +68,55 @@ def worth_table(
             same = with_first_edge(result.genotype, op) == result.genotype  # trained already
             run = train(result.genotype, how["space"] if same else FirstEdge(how["space"], op), at)
             alpha = result.weights["normal"][how["epoch"], 0, column]
-            rows.append((name, result.record["seed"], op, alpha, run.history.valid_accuracy.iloc[-1]))
-    table = pd.DataFrame(rows, columns=["method", "seed", "op", "alpha", "accuracy"])
+            rows.append((name, result.record["seed"], op, same, alpha, run.history.valid_accuracy.iloc[-1]))
+    table = pd.DataFrame(rows, columns=["method", "seed", "op", "chosen", "alpha", "accuracy"])
     return table.assign(relative=table.accuracy - table.groupby("seed").accuracy.transform("mean"))
 
 
 def by_search(worth: pd.DataFrame) -> np.ndarray:
     """(searches,): the correlation of alpha and accuracy within each search; its operations are not a sample."""
     return worth.groupby("seed")[["alpha", "relative"]].corr().iloc[0::2, 1].to_numpy()
+
+
+def worth_by_search(trained_twice: pd.DataFrame) -> pd.DataFrame:
+    """Of rows of `worth_table` with their `training`, 0 or 1: method, seed, and over the operations of each search the
+    correlation of `alpha` with the mean accuracy, and of the accuracies of two `trainings`.
+    """
+    rows = []
+    for (method, seed), part in trained_twice.dropna(subset="op").groupby(["method", "seed"]):
+        accuracy = part.pivot(index="op", columns="training", values="accuracy")
+        alpha = part.groupby("op").alpha.first()
+        rows.append((method, seed, alpha.corr(accuracy.mean(axis=1)), accuracy[0].corr(accuracy[1])))
+    return pd.DataFrame(rows, columns=["method", "seed", "alpha", "trainings"])
+
+
+def ceiling(trained_twice: pd.DataFrame) -> float:
+    """The largest correlation that anything can have with accuracies of which two trainings agree no better than this.
+
+    The square root of the reliability of their mean (Spearman and Brown), of the correlation of two trainings over all
+    operations, less the mean of their search; 0 where they do not agree at all.
+    """
+    apart = trained_twice.accuracy - trained_twice.groupby(["seed", "training"]).accuracy.transform("mean")
+    both = trained_twice.assign(apart=apart).pivot(index=["seed", "op"], columns="training", values="apart")
+    r = max(0.0, both[0].corr(both[1]))
+    return float(np.sqrt(2 * r / (1 + r)))
+
+
+def worth_effects(trained_twice: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the claims on figures 2 and 5 ask for, seed by seed, of such rows and those of the method "random"."""
+    r = worth_by_search(trained_twice).pivot(index="seed", columns="method", values="alpha")
+    mean = trained_twice[trained_twice.chosen.astype(bool)].groupby(["method", "seed"]).accuracy.mean()
+    return {
+        "stacnas/darts-no-better-than-random": relative(100 - mean["DARTS"], 100 - mean["random"]),
+        "stacnas/alpha-follows-worth": r["StacNAS"].to_numpy(),
+        "stacnas/follows-more-than-darts": (r["StacNAS"] - r["DARTS"]).to_numpy(),
+    }
+
+
+def beyond_trainings(points: pd.DataFrame, sd: float) -> float:
+    """p of the published points differing by nothing but the noise of trainings with this standard deviation (%)."""
+    apart = points.accuracy_percent - points.accuracy_percent.mean()
+    return float(stats.chi2.sf((apart**2).sum() / sd**2, len(points) - 1))
 
 
 def published_worth(name: str) -> pd.DataFrame:
