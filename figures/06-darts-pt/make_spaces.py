@@ -15,7 +15,7 @@ import pandas as pd
 
 from nasnb import plots, report
 from nasnb.analysis.darts_pt import of_supernets
-from nasnb.config import SearchConfig, scaled
+from nasnb.config import scaled
 from nasnb.data import Data, load
 from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS
@@ -24,19 +24,9 @@ from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
 from nasnb.spaces import Space
 from nasnb.workflow import on_s2, on_spaces
+from nasnb.workflow.on_spaces import SIZE, size_words
 
 CHAPTER, IMAGES = "06-darts-pt", 1000  # test images of proposition 1
-SIZE = SearchConfig(
-    epochs=20,
-    cells=3,
-    channels=4,
-    batch_size=64,
-    train_images=512,
-    lr=0.05,
-    alpha_lr=0.01,
-    pace=0.2,
-    validate_with="batch",
-)  # one epoch of tuning after each decision
 WHILE_SEARCHING = replace(SIZE, pace=SIZE.epochs / 50)  # SGAS decides all along, as in its paper's 50 epochs
 TRAINING = replace(scaled(on_s2.PT.training, "laptop", epochs=8, train_images=1000), lr=0.1, drop_path=0.0)
 RULES = on_s2.selection_rules(SIZE.lr / 10)
@@ -162,13 +152,6 @@ def keep_supernets(table: pd.DataFrame, data: Data, looked_at: list[Result]) -> 
 
 def data_words(data: Data) -> str:
     return f"{data.name} ({data.image_size[1]} pixels)"
-
-
-def size_words() -> str:
-    return (
-        f"{SIZE.epochs} epochs, {SIZE.channels} channels, {SIZE.cells} cells, {SIZE.train_images:,} images, "
-        f"alpha's rate {SIZE.alpha_lr:g}"
-    )
 
 
 def drawn_cells(table: pd.DataFrame) -> plt.Figure:

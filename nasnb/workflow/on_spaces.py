@@ -26,7 +26,26 @@ from nasnb.spaces import Space
 ALONE, WITH_PT = "alone", "PT"
 S2, FIXED = "S2", "S2, fixed alpha"
 ELSEWHERE = ("S1", "S3", "S4")
+SIZE = SearchConfig(  # at which supernets of the embedded images at 12 pixels learn, in half a minute each
+    epochs=20,
+    cells=3,
+    channels=4,
+    batch_size=64,
+    train_images=512,
+    lr=0.05,
+    alpha_lr=0.01,
+    pace=0.2,  # one epoch of tuning after each decision
+    validate_with="batch",
+)
 Train = Callable[[Space, Result, int], Result]  # of the cell of a search, with a seed
+
+
+def size_words() -> str:
+    """SIZE, as the records of what is kept say it."""
+    return (
+        f"{SIZE.epochs} epochs, {SIZE.channels} channels, {SIZE.cells} cells, {SIZE.train_images:,} images, "
+        f"alpha's rate {SIZE.alpha_lr:g}"
+    )
 
 
 class Pair(NamedTuple):

@@ -9,6 +9,7 @@ import torch
 from conftest import tiny_data
 from matplotlib.figure import Figure
 
+from nasnb.analysis.darts_pt.noise import noise_missed
 from nasnb.analysis.darts_pt.selecting import (
     decision_table,
     discretisation_table,
@@ -199,3 +200,15 @@ def test_a_kept_result_comes_back_and_needs_its_record(tmp_path):
     assert kept("chapter/other", figures_dir=tmp_path) is None
     with pytest.raises(ValueError, match="lacks commit; it must say data"):
         keep("x", "<svg/>", table, {k: v for k, v in record.items() if k != "commit"}, figures_dir=tmp_path)
+
+
+def test_every_edge_of_s4_is_judged_on_as_many_images_as_told():
+    data = tiny_data(n=48)
+    on_s4 = begin(replace(METHODS["darts-pt"].on("s4"), select=None), data, replace(TINY, cells=3, channels=2))
+    table = noise_missed(on_s4, data.test, (8,))
+    assert table.groupby("images").size().tolist() == [28] and set(table.weight.round(2)) == {0.5}
+    per_image = table.gap * table.images / 100  # of so few images, whole ones
+    assert per_image.tolist() == pytest.approx(per_image.round().tolist(), abs=1e-3)
+    assert table.noise[table.gap > 0].all() and not table.noise[table.gap < 0].any()
+    with pytest.raises(ValueError, match="999 held-out images asked for; there are"):
+        noise_missed(on_s4, data.test, (999,))
