@@ -105,7 +105,7 @@ def keep_them(table: pd.DataFrame, runs: list[Result], data: Data) -> None:
 def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.0), layout="constrained")
-    shown = standalone.worth_by_search(table)
+    shown = standalone.correlations_by_search(table)
     ceiling = {name: standalone.ceiling(part) for name, part in table.dropna(subset="op").groupby("method")}
     errors = (
         table[table.chosen].assign(error=100 - table.accuracy).groupby(["method", "seed"], as_index=False).error.mean()

@@ -25,7 +25,7 @@ from nasnb.plots.style import WIDTH
 from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
 from nasnb.search.perturbation import perturbation
-from nasnb.workflow.on_spaces import SIZE, size_words
+from nasnb.workflow.on_spaces import SIZE, supernet_words
 
 NAME, IMAGES, TUNED = "06-darts-pt/noise", (64, 256, 1024, 4096), (0, 1, 2, 4)
 PT = METHODS["darts-pt"].on("s4")
@@ -76,7 +76,7 @@ def keep_them(missed: pd.DataFrame, cells: pd.DataFrame, runs: list[Result], dat
         "data": f"{data.name} ({data.image_size[1]} pixels); judged on test images of the full Fashion-MNIST",
         "config": asdict(SIZE),
         "seeds": sorted(map(int, cells.seed.unique())),
-        "scale": f"S4, DARTS of first order, {size_words()}, n = {cells.seed.nunique()} seeds; supernets at "
+        "scale": f"S4, DARTS of first order, {supernet_words()}, n = {cells.seed.nunique()} seeds; supernets at "
         f"{min(reached):.0f} to {max(reached):.0f} % on held-out images",
         "told": "A point per seed, mean ± sd; left: before any tuning, dashed: a coin. Right: of "
         f"{PICKS} operations, by the rule's {SIZE.train_images // 2} held-out images.",

@@ -24,7 +24,7 @@ from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
 from nasnb.spaces import Space
 from nasnb.workflow import on_s2, on_spaces
-from nasnb.workflow.on_spaces import SIZE, size_words
+from nasnb.workflow.on_spaces import SIZE, supernet_words
 
 CHAPTER, IMAGES = "06-darts-pt", 1000  # test images of proposition 1
 WHILE_SEARCHING = replace(SIZE, pace=SIZE.epochs / 50)  # SGAS decides all along, as in its paper's 50 epochs
@@ -116,7 +116,7 @@ def keep_cells(table: pd.DataFrame, data: Data, made: list[Result]) -> None:
     trained, elsewhere = table.dropna(subset="error"), table[table.pair.isin(on_spaces.ELSEWHERE)]
     n = trained.groupby("pair").seed.nunique()
     scale = (
-        f"supernets: {size_words()}, at {table.supernet.min():.0f} to {table.supernet.max():.0f} % on held-out "
+        f"supernets: {supernet_words()}, at {table.supernet.min():.0f} to {table.supernet.max():.0f} % on held-out "
         f"images; networks: {TRAINING.epochs} epochs, {TRAINING.channels} channels, {TRAINING.cells} cells, "
         f"{TRAINING.train_images:,} images, at {100 - trained.error.max():.0f} to {100 - trained.error.min():.0f} % on "
         f"test images; n = {n[on_spaces.S2]} seeds of DARTS and fixed alpha on S2, {n['SGAS']} of the others"
@@ -140,7 +140,7 @@ def keep_supernets(table: pd.DataFrame, data: Data, looked_at: list[Result]) -> 
     """`s2-fashion`: figure, numbers, record, and the claims on supernets."""
     reached = table.valid_accuracy
     scale = (
-        f"S2, DARTS of first order, {size_words()}, n = {len(table)} seeds; supernets at {reached.min():.0f} to "
+        f"S2, DARTS of first order, {supernet_words()}, n = {len(table)} seeds; supernets at {reached.min():.0f} to "
         f"{reached.max():.0f} % on held-out images"
     )
     judged = [(of_supernets.effects_on_s2(table), report.learned(reached, classes=data.n_classes))]

@@ -40,7 +40,7 @@ SIZE = SearchConfig(  # at which supernets of the embedded images at 12 pixels l
 Train = Callable[[Space, Result, int], Result]  # of the cell of a search, with a seed
 
 
-def size_words() -> str:
+def supernet_words() -> str:
     """SIZE, as the records of what is kept say it."""
     return (
         f"{SIZE.epochs} epochs, {SIZE.channels} channels, {SIZE.cells} cells, {SIZE.train_images:,} images, "

@@ -51,9 +51,9 @@ from nasnb.analysis.stacnas.standalone import (
     beyond_trainings,
     by_search,
     ceiling,
+    correlations_by_search,
     published_worth,
     with_first_edge,
-    worth_by_search,
     worth_effects,
 )
 from nasnb.architecture import Genotype
@@ -194,7 +194,7 @@ def test_alpha_is_held_against_what_two_trainings_share():
     ]
     rows += [{"method": "random", "seed": 4, "chosen": True, "training": k, "accuracy": 69.0} for k in (0, 1)]
     table = pd.DataFrame(rows)
-    found = worth_by_search(table)
+    found = correlations_by_search(table)
     assert found.alpha.tolist() == pytest.approx([-1, 1], abs=0.01) and found.trainings.min() > 0.99
     effects = worth_effects(table)
     assert effects["stacnas/follows-more-than-darts"] == pytest.approx([2], abs=0.01)

@@ -11,7 +11,7 @@ from supernets import tiny_supernet
 
 from nasnb import plots
 from nasnb.analysis.collapse import cell_of
-from nasnb.analysis.msr_darts import proxies, published_cell
+from nasnb.analysis.msr_darts import cost, proxies, published_cell
 from nasnb.analysis.msr_darts.norms import FILTERS, filtered, rescaled_norms, rescaled_spectrum
 from nasnb.analysis.msr_darts.rank_history import (
     before_and_after,
@@ -276,3 +276,12 @@ def test_rescaling_leaves_the_shape_of_a_spectrum(states):
     assert used / used.max() == pytest.approx(stored / stored.max(), rel=1e-4)
     fig = plots.plot_idea({"a": {"x": 1.0, "y": 0.5}}, {"before": [2.0, 1.0], "after": [1.0, 0.5]})
     assert [line.get_label() for line in fig.axes[2].lines[:2]] == ["before: norm 2.000", "after: norm 1.000"]
+
+
+def test_a_search_is_compared_with_searches_on_its_four_operations():
+    found = cost.rivals(METHODS)
+    assert {len(method.space.choices.groups["normal"][0].ops) for method in found.values()} == {4}
+    assert found["MSR-DARTS"].space.before_forward and not found["DARTS, second order"].space.before_forward
+    names = {"DARTS, second order": (8.0, 2.0), "MSR-DARTS": (2.0, 4.0)}
+    seconds = pd.DataFrame(names).rename_axis("repeat").reset_index().melt("repeat", None, "method", "seconds")
+    assert cost.doublings(seconds).tolist() == [2, -1]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from nasnb.config import SearchConfig
@@ -33,3 +34,21 @@ def seconds_of_an_epoch(
             rows.append((name, repeat, time.process_time() - before))
     table = pd.DataFrame(rows, columns=["method", "repeat", "seconds"])
     return table[table.repeat >= 0].reset_index(drop=True)
+
+
+def rivals(methods: Mapping[str, Method]) -> dict[str, Method]:
+    """MSR-DARTS of METHODS and what it is compared with on its four operations: no rescaling, and DARTS."""
+    msr = methods["msr-darts"]
+    four = replace(msr.space, name="msr-plain", search_ops=None, before_forward=None)  # nothing is rescaled
+    of_order = {"second": methods["darts-2nd"], "first": methods["darts-1st"]}
+    return {
+        "MSR-DARTS": msr,
+        "not rescaled": replace(msr, name="msr-not-rescaled", space=four),
+        **{f"DARTS, {order} order": replace(m, name=f"{m.name}-msr-ops", space=four) for order, m in of_order.items()},
+    }
+
+
+def doublings(seconds: pd.DataFrame) -> np.ndarray:
+    """(repeats,): how often the price of MSR-DARTS doubles up to that of DARTS of second order, of rows as above."""
+    of = seconds.pivot(index="repeat", columns="method", values="seconds")
+    return np.log2(of["DARTS, second order"] / of["MSR-DARTS"]).to_numpy()

@@ -78,7 +78,7 @@ def by_search(worth: pd.DataFrame) -> np.ndarray:
     return worth.groupby("seed")[["alpha", "relative"]].corr().iloc[0::2, 1].to_numpy()
 
 
-def worth_by_search(trained_twice: pd.DataFrame) -> pd.DataFrame:
+def correlations_by_search(trained_twice: pd.DataFrame) -> pd.DataFrame:
     """Of rows of `worth_table` with their `training`, 0 or 1: method, seed, and over the operations of each search the
     correlation of `alpha` with the mean accuracy, and of the accuracies of two `trainings`.
     """
@@ -104,7 +104,7 @@ def ceiling(trained_twice: pd.DataFrame) -> float:
 
 def worth_effects(trained_twice: pd.DataFrame) -> dict[str, np.ndarray]:
     """What the claims on figures 2 and 5 ask for, seed by seed, of such rows and those of the method "random"."""
-    r = worth_by_search(trained_twice).pivot(index="seed", columns="method", values="alpha")
+    r = correlations_by_search(trained_twice).pivot(index="seed", columns="method", values="alpha")
     mean = trained_twice[trained_twice.chosen.astype(bool)].groupby(["method", "seed"]).accuracy.mean()
     return {
         "stacnas/darts-no-better-than-random": relative(100 - mean["DARTS"], 100 - mean["random"]),
