@@ -15,20 +15,16 @@ import pandas as pd
 
 from nasnb import plots, report
 from nasnb.analysis.darts_pt import of_supernets
-from nasnb.config import scaled
 from nasnb.data import Data, load
-from nasnb.experiment import run_search, run_training
-from nasnb.methods import METHODS
+from nasnb.experiment import run_search
 from nasnb.plots.style import WIDTH
 from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result
-from nasnb.spaces import Space
 from nasnb.workflow import on_s2, on_spaces
-from nasnb.workflow.on_spaces import SIZE, supernet_words
+from nasnb.workflow.on_spaces import SIZE, TRAINING, supernet_words
 
 CHAPTER, IMAGES = "06-darts-pt", 1000  # test images of proposition 1
 WHILE_SEARCHING = replace(SIZE, pace=SIZE.epochs / 50)  # SGAS decides all along, as in its paper's 50 epochs
-TRAINING = replace(scaled(on_s2.PT.training, "laptop", epochs=8, train_images=1000), lr=0.1, drop_path=0.0)
 RULES = on_s2.selection_rules(SIZE.lr / 10)
 ARMS = {  # pair and rule: how the figure names it
     (on_spaces.S2, on_spaces.ALONE): "alpha",
@@ -75,19 +71,10 @@ def on_s2_by_alpha_and_pt(
 ) -> pd.DataFrame:
     """Tables 3 and 4 on S2: rows of `on_spaces.cell_rows` for DARTS, and for PT on a supernet without alpha."""
     plain, with_pt = found[on_s2.ALPHA][seed], found["PT"][seed]
-    fixed = replace(METHODS["darts-pt-fixed-alpha"].on("s2"), select=RULES["PT"])
-    pair = on_spaces.Pair(replace(fixed, name="fixed-s2", select=None), fixed)
-    never = on_spaces.searched(pair, data, replace(SIZE, seed=seed), runs_dir=runs_dir)
-    of_fixed = {on_spaces.WITH_PT: never[on_spaces.WITH_PT]}  # without alpha and PT there is no rule
+    never = on_spaces.searched(on_spaces.fixed_pair(RULES["PT"]), data, replace(SIZE, seed=seed), runs_dir=runs_dir)
     made += [plain, with_pt, *never.values()]
-    how = {"space": on_s2.S2.space, "train": trainer(data, runs_dir, made)}
     both = {on_spaces.ALONE: plain, on_spaces.WITH_PT: with_pt}
-    return pd.concat(
-        [
-            on_spaces.cell_rows(on_spaces.S2, both, seed, supernet=plain, **how),
-            on_spaces.cell_rows(on_spaces.FIXED, of_fixed, seed, supernet=never[on_spaces.ALONE], **how),
-        ]
-    )
+    return on_spaces.cells_on_s2(both, never, seed, train=on_spaces.trainer(data, made, runs_dir=runs_dir))
 
 
 def in_pairs(seed: int, data: Data, runs_dir: str, made: list[Result]) -> pd.DataFrame:
@@ -97,18 +84,10 @@ def in_pairs(seed: int, data: Data, runs_dir: str, made: list[Result]) -> pd.Dat
         config = replace(SIZE if pair.with_pt.select else WHILE_SEARCHING, seed=seed)
         found = on_spaces.searched(pair, data, config, runs_dir=runs_dir)
         made += found.values()
-        train = None if name in on_spaces.ELSEWHERE else trainer(data, runs_dir, made)
+        train = None if name in on_spaces.ELSEWHERE else on_spaces.trainer(data, made, runs_dir=runs_dir)
         how = {"space": pair.alone.space, "supernet": found[on_spaces.ALONE], "train": train}
         rows.append(on_spaces.cell_rows(name, found, seed, **how))
     return pd.concat(rows)
-
-
-def trainer(data: Data, runs_dir: str, made: list[Result]) -> on_spaces.Train:
-    def train(space: Space, run: Result, seed: int) -> Result:
-        made.append(run_training(space, run.genotype, data, replace(TRAINING, seed=seed), runs_dir=runs_dir))
-        return made[-1]
-
-    return train
 
 
 def keep_cells(table: pd.DataFrame, data: Data, made: list[Result]) -> None:

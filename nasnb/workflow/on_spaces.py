@@ -1,6 +1,7 @@
 """Tables 2 to 4 of DARTS-PT: methods with PT and without, on S1 to S4.
 
-Chapter 06 does so at the size of its preset, `figures/06-darts-pt/make_spaces.py` at one at which supernets learn.
+Chapter 06 does so at the size of its preset, the scripts in `figures/06-darts-pt` at SIZE and TRAINING, at which the
+embedded Fashion images at 12 pixels are learnt.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import pandas as pd
 
 from nasnb.analysis.darts_pt.published_cells import op_counts
 from nasnb.analysis.differences import relative
-from nasnb.config import SearchConfig
+from nasnb.config import SearchConfig, scaled
 from nasnb.data import Data
-from nasnb.experiment import run_search
+from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS, Method
 from nasnb.runs import Result
 from nasnb.search.perturbation import Select
@@ -38,6 +39,8 @@ SIZE = SearchConfig(  # at which supernets of the embedded images at 12 pixels l
     validate_with="batch",
 )
 Train = Callable[[Space, Result, int], Result]  # of the cell of a search, with a seed
+_OF_S2 = METHODS["darts-pt"].on("s2").training
+TRAINING = replace(scaled(_OF_S2, "laptop", epochs=8, train_images=1000), lr=0.1, drop_path=0.0)
 
 
 def supernet_words() -> str:
@@ -60,6 +63,12 @@ def pairs(select: Select) -> dict[str, Pair]:
     of = {name: _pair("darts", METHODS["darts-pt"].on(name.lower()), select) for name in ELSEWHERE}
     of["SDARTS-RS"] = _pair("sdarts-rs", METHODS["sdarts-rs-pt"].on("s2"), select)
     return of | {"SGAS": Pair(METHODS["sgas"].on("s2"), METHODS["sgas-pt"].on("s2"))}
+
+
+def fixed_pair(select: Select) -> Pair:
+    """The supernet of S2 without alpha. Without PT it has no rule: of `alone` only the supernet means anything."""
+    fixed = replace(METHODS["darts-pt-fixed-alpha"].on("s2"), select=select)
+    return Pair(replace(fixed, name="fixed-s2", select=None), fixed)
 
 
 def _pair(name: str, with_pt: Method, select: Select) -> Pair:
@@ -85,6 +94,24 @@ def cell_rows(
         facts = {"pair": name, "rule": rule, "seed": seed, "supernet": reached, "error": error}
         rows.append(facts | op_counts(run.genotype))
     return pd.DataFrame(rows)
+
+
+def cells_on_s2(both: Mapping[str, Result], never: Mapping[str, Result], seed: int, *, train: Train) -> pd.DataFrame:
+    """`cell_rows` of S2: of `both` rules on one supernet, and of PT on one that `never` had an alpha."""
+    of_fixed = {WITH_PT: never[WITH_PT]}
+    space = METHODS["darts-pt"].on("s2").space
+    two = [(S2, both, both[ALONE]), (FIXED, of_fixed, never[ALONE])]
+    return pd.concat(cell_rows(name, of, seed, space=space, supernet=net, train=train) for name, of, net in two)
+
+
+def trainer(data: Data, made: list[Result], *, runs_dir: str | Path) -> Train:
+    """Trains cells as TRAINING says, and notes the runs in `made`."""
+
+    def train(space: Space, run: Result, seed: int) -> Result:
+        made.append(run_training(space, run.genotype, data, replace(TRAINING, seed=seed), runs_dir=runs_dir))
+        return made[-1]
+
+    return train
 
 
 def effects_elsewhere(table: pd.DataFrame) -> dict[str, pd.Series]:

@@ -38,3 +38,12 @@ def test_pairs_share_their_supernet_and_sgas_decides_while_it_searches():
     assert [name for name, pair in of.items() if not pair.with_pt.select] == ["SGAS"]
     assert {pair.alone.space.name for name, pair in of.items() if name in ELSEWHERE} == {"s1", "s3", "s4"}
     assert len({pair.alone.name for pair in of.values()}) == len(of)
+
+
+def test_without_alpha_there_is_only_what_pt_makes_of_the_supernet(monkeypatch):
+    rows = lambda name, of, seed, **_: pd.DataFrame({"pair": name, "rule": list(of), "seed": seed})  # noqa: E731
+    monkeypatch.setattr(on_spaces, "cell_rows", rows)
+    both = {ALONE: "plain", WITH_PT: "by PT"}
+    found = on_spaces.cells_on_s2(both, both, 3, train=None)
+    assert list(zip(found.pair, found.rule, strict=True)) == [(S2, ALONE), (S2, WITH_PT), (FIXED, WITH_PT)]
+    assert on_spaces.fixed_pair(perturbation()).alone.name == "fixed-s2"  # its runs are found again

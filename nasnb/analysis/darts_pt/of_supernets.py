@@ -29,7 +29,6 @@ def told_by_seed(
     """(seeds, numbers): what each seed's supernet says, of the tables of `nasnb.workflow.on_s2`."""
     skips = yardstick.edges_preferring(picks, "skip_connect")
     near = proposition.nearness(checks).unstack("supernet")
-    of_search = checks[(checks.supernet == SEARCHED) & (checks.estimate == "consensus")].groupby("seed")
     ends = steps.groupby(["how", "seed"]).after.last().unstack("how")  # all operations decided, no edge pruned
     r_gap = {s: _r(t.skip_gap_mean, t.valid_accuracy, "pearson") for s, t in gaps.groupby("seed")}
     found = {
@@ -38,13 +37,19 @@ def told_by_seed(
         "gap_with_accuracy": pd.Series(r_gap),
         "near_searched": near[SEARCHED],
         "near_before": near[BEFORE],
-        "optimal_with_learnt": pd.Series({s: _r(t.optimal_gap, t.learnt_gap) for s, t in of_search}),
+        "optimal_with_learnt": optimal_with_learnt(checks),
         "end_pt": ends["PT"],
         "end_pt_mag": ends["PT-Mag"],
         "convs_pt": convs["PT"],
         "convs_alpha": convs[ALPHA],
     }
     return pd.DataFrame(found).rename_axis("seed")
+
+
+def optimal_with_learnt(checks: pd.DataFrame) -> pd.Series:
+    """(seeds): rank correlation over edges of the gap of proposition 1 and the learnt one, after the search."""
+    of_search = checks[(checks.supernet == SEARCHED) & (checks.estimate == "consensus")].groupby("seed")
+    return pd.Series({s: _r(t.optimal_gap, t.learnt_gap) for s, t in of_search})
 
 
 def _r(x: pd.Series, y: pd.Series, kind: str = "spearman") -> float:
