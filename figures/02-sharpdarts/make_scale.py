@@ -1,4 +1,4 @@
-"""Make `scale` of this folder: `python make_scale.py [--runs-dir RUNS]`, some minutes a search on one core.
+"""Make `scale` of this folder: `python make_scale.py [--runs-dir RUNS]`, a minute or two a search on one core.
 
 Scalar searches of a small grid with pools as they are, at unit scale and with BatchNorm, over six seeds; the numbers go
 to `scale.csv`, the claims to `claims.csv`. A run that was stopped goes on where it stood.
@@ -16,15 +16,14 @@ from nasnb.data import Data, load
 from nasnb.experiment import run_search
 from nasnb.methods import METHODS
 from nasnb.plots import sharpdarts as drawn
-from nasnb.plots.style import svg
-from nasnb.report.evidence import SMALL, write_evidence
-from nasnb.runs.kept import keep
+from nasnb.report.small_runs import keep_small
+from nasnb.runs import Result
 from nasnb.spaces.hypercuboid import HyperCuboid
 
-SEEDS = range(6)
+NAME, SEEDS = "02-sharpdarts/scale", range(6)
 GRID = HyperCuboid("hypercuboid-two-widths", widths=(32, 64), strides=(1, 2) * 2)
 SIZE = {"epochs": 8, "channels": 8, "train_images": 4000, "batch_size": 32, "alpha_lr": 0.02, "crop_padding": 1}
-PLAIN = {"cutout": 0, "policy": None, "validate_with": "batch"}
+PLAIN = {"cutout": 0, "validate_with": "batch"}
 ALT = "Weight of pools that keep the width, as they are, at unit scale and with BatchNorm, a point per seed."
 
 
@@ -43,33 +42,35 @@ def main() -> None:
     keep_them(rivals.pools_by_case(GRID, found), [run for runs in found.values() for run in runs], data, config)
 
 
-def keep_them(times: dict, runs: list, data: Data, config: SearchConfig) -> None:
+def keep_them(times: dict[str, list[float]], runs: list[Result], data: Data, config: SearchConfig) -> None:
     """Figure, numbers and record; and the claims, whose networks must have learnt."""
-    scale = report.setting(data, config, n=len(SEEDS)).replace(f"{config.cells} cells", f"{len(GRID.strides)} stages")
-    table = rivals.of_scale(times, SEEDS)
+    setting = report.setting(data, config, n=len(SEEDS)).replace(f"{config.cells} cells", f"{len(GRID.strides)} stages")
     accuracy = report.accuracies(runs)
-    record = {
+    scale = (
+        f"{setting.rstrip('.')}, alpha's rate {config.alpha_lr:g}; supernets at {accuracy.min():.0f} to "
+        f"{accuracy.max():.0f} %"
+    )
+    told = {
         "data": f"{data.name}, embedded sample",
         "config": asdict(config),
-        "seed": SEEDS[0],
-        "device": runs[0].record["device"],
-        "commit": str(runs[0].record["commit"]),
-        "seconds": sum(run.record["seconds"] for run in runs),
-        "scale": f"{scale} Supernets at {accuracy.min():.0f} to {accuracy.max():.0f} %.",
+        "seeds": SEEDS,
+        "scale": scale,
         "alt": ALT,
     }
     plots.use_style()
-    keep("02-sharpdarts/scale", svg(drawn.plot_rivals(table)), table, record)
-    findings = report.Findings("02-sharpdarts", preset="overnight", scale=scale, seed=SEEDS[0])
+    table = rivals.of_scale(times, SEEDS)
+    learned = report.runs_learned(runs, classes=data.n_classes)
+    print(keep_small(NAME, drawn.plot_rivals(table), table, runs, [(effects_of(times), learned)], **told))
+
+
+def effects_of(times: dict[str, list[float]]) -> dict[str, pd.Series]:
+    """What the claims ask for, of weights in times the even share by case."""
     as_is, unit, normed = map(pd.Series, times.values())
-    values = {
+    return {
         "sharpdarts/pools-win": as_is - 1,
         "sharpdarts/pools-win-by-scale": as_is - unit,
         "sharpdarts/pools-win-without-norm": as_is - normed,
     }
-    learned = report.runs_learned(runs, classes=data.n_classes)
-    print(findings.judged(values, learned=learned, evidence_from=SMALL))
-    write_evidence("02-sharpdarts", findings.found)
 
 
 if __name__ == "__main__":

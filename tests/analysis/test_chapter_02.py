@@ -308,9 +308,8 @@ def test_effects_of_followed_searches_by_hand():
     rows = [(name, 1, 60.0, 1.0, 9.0, 0.0, 80.0) for name in names]
     ends = ((0.7, 8.0, 10.0, np.nan), (0.9, 12.0, 0.0, 60.0), (0.8, 8.0, 20.0, np.nan))
     rows += [(name, 2, 0.0, *end) for name, end in zip(names, ends, strict=True)]
-    found = capacity.leaning_effects(
-        capacity.ends_of_searches(pd.DataFrame(rows, columns=columns).assign(seed=7, leader_moves=100.0))
-    )
+    ends = capacity.ends_of_searches(pd.DataFrame(rows, columns=columns).assign(seed=7, leader_moves=100.0))
+    found = capacity.leaning_effects(ends)
     expected = {
         "early-cells-free": 60 - 300 / 7,
         "scalar-leans-small": 0.3,
@@ -322,6 +321,8 @@ def test_effects_of_followed_searches_by_hand():
     assert {name.partition("/")[2]: value.tolist() for name, value in found.items()} == {
         name: [pytest.approx(value)] for name, value in expected.items()
     }
+    without = capacity.leaning_effects(ends.drop(index="scalar, no max pool"))
+    assert {*found} - {*without} == {"sharpdarts/no-pool-shifts-to-skip"}
 
 
 def test_larger_paths_by_hand():

@@ -287,6 +287,21 @@ def test_arms_with_k8_and_what_they_reach():
     assert [each.tolist() for each in table_3.accuracies_of(rows)] == [[70], [55], [50]]
 
 
+def test_orders_of_arms_after_long_and_short_trainings_by_hand():
+    def errors(**by_arm):
+        return pd.DataFrame(
+            [(arm, each) for arm, two in by_arm.items() for each in two], columns=["variant", "error_percent"]
+        )
+
+    longer, shorter = errors(a=[10, 30], b=[12, 12], c=[30, 30]), errors(a=[30, 32], b=[40, 42], c=[50, 60])
+    assert table_3.compared_orders(longer, shorter) == {
+        "order_longer": "b; a; c",
+        "order_shorter": "a; b; c",
+        "order_correlation": "0.50",
+    }
+    assert table_3.gained_at_the_end(pd.Series([40.0, 60, 70, 75, 76, 78, 78, 79, 80, 80.5])) == 1.5
+
+
 @pytest.mark.parametrize("name", ["pc-darts-ablation", "pc-darts-channels"])
 def test_sweeps_train_each_cell_with_the_seed_of_its_search(name):
     sweep = read_sweep(ROOT / "notebooks" / "sweeps" / f"{name}.yaml", notebooks=ROOT / "notebooks")

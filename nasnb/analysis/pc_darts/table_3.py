@@ -22,6 +22,7 @@ SEARCH: Mapping[str, Any] = {"epochs": 4, "cells": 3, "channels": 16, "train_ima
 SEARCH |= {"alpha_lr": 0.05, "batch_size": 16, "crop_padding": 1, "validate_with": "batch"}
 TRAINING: Mapping[str, Any] = {"epochs": 5, "channels": 8, "train_images": 1024, "batch_size": 32, "lr": 0.05}
 TRAINING |= {"crop_padding": 1, "cutout": 0, "drop_path": 0.0}
+LONGER: Mapping[str, Any] = TRAINING | {"epochs": 15}  # where the accuracy of one network had levelled
 WORSE_AND_BETTER: Mapping[str, tuple[str, str]] = {  # by claim, in the order in which it has them
     "pc-darts/partial-lowers-error": (ONLY_BETA, BOTH),
     "pc-darts/beta-alone-lowers-error": (NEITHER, ONLY_BETA),
@@ -53,3 +54,21 @@ def accuracies_of(table: pd.DataFrame) -> Sequence[np.ndarray]:
     by_variant = [rows for _, rows in table.groupby("variant", sort=False)]
     supernets = [rows.valid_accuracy.dropna().to_numpy() for rows in by_variant]  # a random cell has none
     return [(100 - rows.error_percent).to_numpy() for rows in by_variant] + [each for each in supernets if len(each)]
+
+
+def gained_at_the_end(accuracy: pd.Series) -> float:
+    """Points that the accuracy of a training, by epoch, rose over the last fifth of its epochs: 0 where it levelled."""
+    return float(accuracy.iloc[-1] - accuracy.iloc[-1 - len(accuracy) // 5])
+
+
+def arms_by_error(table: pd.DataFrame) -> pd.Series:
+    """Mean error of each variant, the best first, of rows of variant and error_percent."""
+    return table.groupby("variant").error_percent.mean().sort_values()
+
+
+def compared_orders(longer: pd.DataFrame, shorter: pd.DataFrame) -> dict[str, str]:
+    """The order of the same arms after long and after short trainings, in words, and their rank correlation."""
+    by_longer, by_shorter = arms_by_error(longer), arms_by_error(shorter)
+    orders = {"order_longer": by_longer, "order_shorter": by_shorter}
+    said = {name: "; ".join(each.index) for name, each in orders.items()}
+    return said | {"order_correlation": f"{by_longer.corr(by_shorter, method='spearman'):.2f}"}

@@ -35,7 +35,7 @@ PANELS: Mapping[str, str] = {  # of a figure of them: columns and what their axe
 }
 # of the kept searches of a grid, and a figure of them
 GRID: Mapping[str, Any] = {"epochs": 12, "channels": 8, "train_images": 640, "batch_size": 32, "alpha_lr": 0.02}
-GRID |= {"crop_padding": 1, "cutout": 0, "policy": None, "validate_with": "batch"}
+GRID |= {"crop_padding": 1, "cutout": 0, "validate_with": "batch"}
 GRID_PANELS: Mapping[str, str] = {
     "entropy": "entropy (1: all equal)",
     "free_weight": "weight of pools (%)",
@@ -110,18 +110,24 @@ def ends_of_searches(leaning: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaning_effects(searches: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What the claims on the bias to small operations ask for, seed by seed, of `ends_of_searches`."""
-    scalar, max_w, no_pool = (searches.loc[name] for name in (SCALAR, MAX_W, NO_POOL))
+    """What the claims on the bias to small operations ask for, seed by seed, of `ends_of_searches`.
+
+    That on max pooling only where searches without it are there.
+    """
+    scalar, max_w = (searches.loc[name] for name in (SCALAR, MAX_W))
     n_ops = len(DARTS_SSC) - 1  # none is never chosen
     by_chance = 100 / (n_ops - 1) - 100 / n_ops  # without max pooling a random choice takes skip more often, too
-    return {
+    effects = {
         "sharpdarts/early-cells-free": (scalar.early - free_share(DARTS_SSC)).to_numpy(),
         "sharpdarts/scalar-leans-small": (1 - scalar.expected).to_numpy(),
         "sharpdarts/max-w-leans-less": (max_w.expected - scalar.expected).to_numpy(),
-        "sharpdarts/no-pool-shifts-to-skip": (no_pool.skips - scalar.skips - by_chance).to_numpy(),
         "sharpdarts/max-w-larger-cells": relative(max_w.thousands, scalar.thousands),
         "sharpdarts/leader-held-back": (max_w.leader_held - 50).to_numpy(),
     }
+    if NO_POOL in searches.index:
+        shifts = searches.loc[NO_POOL].skips - scalar.skips - by_chance
+        effects["sharpdarts/no-pool-shifts-to-skip"] = shifts.to_numpy()
+    return effects
 
 
 def path_effects(paths: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-# Tiny images: the paper's own cutout and policy would not fit, and a few dozen steps are too few for the running
+# Tiny images: the paper's own cutout would not fit, and a few dozen steps are too few for the running
 # statistics of BatchNorm.
 _MILD = {"batch_size": 32, "crop_padding": 1, "cutout": 0}
 _TINY_SEARCH = {"batch_size": 32, "crop_padding": 1, "alpha_lr": 0.02, "validate_with": "batch", "cells": 5}
@@ -27,7 +27,7 @@ class SharpPlan:
     annealing: Mapping[str, Any] = field(default_factory=dict)
 
 
-_GRID = {"batch_size": 32, "crop_padding": 1, "cutout": 0, "policy": None, "alpha_lr": 0.02, "validate_with": "batch"}
+_GRID = {"batch_size": 32, "crop_padding": 1, "cutout": 0, "alpha_lr": 0.02, "validate_with": "batch"}
 _SHARP_PLANS: Mapping[str, SharpPlan] = {
     "smoke": SharpPlan(
         1,
@@ -35,8 +35,6 @@ _SHARP_PLANS: Mapping[str, SharpPlan] = {
         False,
         search=_TINY_SEARCH | {"epochs": 1, "train_images": 64},
         grid=_GRID | {"epochs": 1, "train_images": 64},
-        training={"policy": None},
-        paths={"policy": None},
     ),
     "laptop": SharpPlan(  # two seeds: what more would say is kept
         2,
@@ -44,8 +42,8 @@ _SHARP_PLANS: Mapping[str, SharpPlan] = {
         False,
         search=_TINY_SEARCH | {"epochs": 4, "train_images": 192},
         grid=_GRID | {"epochs": 4, "train_images": 384},
-        training=_TINY_TRAIN | {"epochs": 3, "train_images": 512, "policy": None},
-        paths={"epochs": 6, "train_images": 1024, "crop_padding": 1, "cutout": 0, "policy": None},
+        training=_TINY_TRAIN | {"epochs": 3, "train_images": 512},
+        paths={"epochs": 6, "train_images": 1024, "crop_padding": 1, "cutout": 0},
         annealing=_TINY_TRAIN | {"epochs": 10, "channels": 4, "train_images": 384},
     ),
     "overnight": SharpPlan(8, grid={"epochs": 20}, paths={"epochs": 15, "channels": 16}, annealing={"epochs": 200}),
