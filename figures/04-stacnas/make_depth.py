@@ -1,8 +1,8 @@
 """Make `depth` of this folder: `python make_depth.py [--runs-dir RUNS] [--seeds N]`, three minutes a seed.
 
-Gradient confusion of stage one at several depths, of stage two and of the network that is found, and the skip
-connections that stage one picks (`nasnb.analysis.stacnas.confusion`, `skips`). The numbers go to `depth.csv`, the
-claims to `claims.csv`. A run that was stopped goes on where it stood.
+Gradient confusion of stage one at several depths, of stage two and of the network that is found, trained and before
+any training, and the skip connections that stage one picks (`nasnb.analysis.stacnas.confusion`, `skips`). The numbers
+go to `depth.csv`, the claims to `claims.csv`. A run that was stopped goes on where it stood.
 """
 
 import argparse
@@ -15,17 +15,19 @@ import pandas as pd
 from nasnb import plots, report
 from nasnb.analysis.stacnas import confusion, skips
 from nasnb.config import scaled
-from nasnb.data import Data, load
+from nasnb.data import Data, Split, load
 from nasnb.experiment import run_search, run_training
 from nasnb.methods import METHODS, best_groups
 from nasnb.plots.style import WIDTH
 from nasnb.report.small_runs import keep_small
 from nasnb.runs import Result, run_once
+from nasnb.search import begin
+from nasnb.training import prepare
 
 NAME, DEPTHS = "04-stacnas/depth", (3, 5, 8)  # cells of stage one; the last are those of the final network
 ALT = (
     "A point per seed: gradient confusion of stage one at three depths and of stage two as a multiple of the final "
-    "network's; and skip connections in the normal cell that stage one picks, by its depth."
+    "network's, trained and untrained; and skip connections in the normal cell that stage one picks, by its depth."
 )
 METHOD = replace(METHODS["stacnas"], then=None, name="depth-one-stage")
 TWO_STAGES = replace(METHOD, then=best_groups(), name="depth-two-stages")
@@ -64,9 +66,23 @@ def measured(found: dict[str, list[Result]], data: Data, runs_dir: str) -> tuple
         confusion.confusions_of_runs, data=data, pool=pool, remember=partial(run_once, runs_dir=runs_dir), **BATCHES
     )
     ratios = confusion.ratio_table({name: confused(runs)[0] for name, runs in found.items()}, FINAL, seed=0)
+    fresh = {name: [_confused_before(name, at, found, data, pool) for at in range(len(found[name]))] for name in found}
+    untrained = confusion.ratio_table(fresh, FINAL, seed=0)
+    ratios["untrained"], ratios["untrained_ratio"] = untrained.confusion, untrained.ratio
     ratios["accuracy"] = [report.reached(run) for runs in found.values() for run in runs]
     edges = METHOD.space.choices.groups["normal"]
     return ratios, skips.skips_by_depth({n: found[f"stage 1, {n} cells"] for n in DEPTHS}, edges)
+
+
+def _confused_before(name: str, at: int, found: dict[str, list[Result]], data: Data, pool: Split) -> float:
+    """Of the same network before its training, alpha as it is drawn, on the batches that the trained one saw."""
+    seed = found[name][at].record["seed"]
+    if name == FINAL:
+        fresh = prepare(METHOD.space, found[SECOND][at].genotype, data, replace(TRAINING, seed=seed))
+    else:
+        state = found[name][at].state()  # where stage two ended: its method and depth are those of stage two
+        fresh = begin(state.method, data, state.config)
+    return confusion.confusion_of_state(fresh, data, pool, seed=seed, **BATCHES).value
 
 
 def keep_them(found: dict[str, list[Result]], data: Data, runs_dir: str) -> None:
@@ -81,8 +97,9 @@ def keep_them(found: dict[str, list[Result]], data: Data, runs_dir: str) -> None
         f"{TRAINING.cells} cells at {trained.min():.0f} to {trained.max():.0f} % on test images"
     )
     told = (
-        f"Above: per million parameters, {BATCHES['iterations']} × {BATCHES['m']} batches of "
-        f"{BATCHES['batch_size']}; stage two after a stage one of {DEPTHS[1]} cells. A point per seed, mean ± sd."
+        f"Confusion: per million parameters, {BATCHES['iterations']} × {BATCHES['m']} batches of "
+        f"{BATCHES['batch_size']}, at the top trained, in the middle the same networks before; stage two after a stage "
+        f"one of {DEPTHS[1]} cells. A point per seed, mean ± sd."
     )
     picked = picked.assign(network=[f"stage 1, {n} cells" for n in picked.cells])
     figure = drawn(ratios, picked)
@@ -97,9 +114,14 @@ def keep_them(found: dict[str, list[Result]], data: Data, runs_dir: str) -> None
 
 def drawn(ratios: pd.DataFrame, picked: pd.DataFrame) -> plt.Figure:
     plots.use_style()
-    figure, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 5.6))
+    figure, (above, middle, below) = plt.subplots(3, 1, figsize=(WIDTH, 8.0))
     at = ratios.assign(network=ratios.network.str.replace(", ", "\n"))
-    plots.plot_points_with_spread(at, x="network", y="ratio", label="confusion /\nfinal network", ax=above)
+    of_both = {
+        "ratio": (above, "confusion, trained /\nfinal network"),
+        "untrained_ratio": (middle, "confusion, untrained /\nfinal network"),
+    }
+    for y, (ax, label) in of_both.items():
+        plots.plot_points_with_spread(at, x="network", y=y, label=label, ax=ax)
     at = picked.assign(network=picked.network.str.replace(", ", "\n"))
     plots.plot_points_with_spread(at, x="network", y="skips", label="skips in the normal cell", ax=below)
     return figure

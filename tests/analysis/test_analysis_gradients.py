@@ -10,6 +10,7 @@ from supernets import tiny_supernet
 from torch import nn
 
 from nasnb.analysis.stacnas import confusion_of, fresh_batches, gradient_confusion, matching_depth
+from nasnb.analysis.stacnas.confusion import confusion_of_state
 from nasnb.config import SearchConfig
 from nasnb.methods import METHODS
 from nasnb.published.numbers import published
@@ -128,6 +129,11 @@ def test_alpha_can_take_part_and_only_parameters_with_a_gradient_count():
     assert with_alpha.parameters - plain.parameters == 2 * 14 * 2
     assert plain.iterations == (0.0,)  # a batch agrees with itself
     assert all(a.grad is None for a in alphas)
+    how = {"seed": 3, "batch_size": 16, "m": 2, "iterations": 1}  # of a supernet that was never trained
+    drawn = fresh_batches(state.data, batch_size=16, seed=3)
+    assert confusion_of_state(state, state.data, state.data.train, **how) == confusion_of(
+        state.net, drawn, loss=loss, m=2, iterations=1
+    )
 
 
 def test_batches_that_run_out_are_refused_and_fresh_ones_do_not():

@@ -42,6 +42,7 @@ from nasnb.analysis.stacnas.multicollinearity import (
     pool_effects,
     share_by_count,
     toy_table,
+    variant_effects,
     variant_table,
 )
 from nasnb.analysis.stacnas.published_confusion import published_ratios, table_1
@@ -264,8 +265,10 @@ def test_claims_on_pools_are_judged_seed_by_seed():
     names = (TWICE, UNEQUAL, "DARTS", "StacNAS")
     left = {0: (1, 2, 30, 10), 1: (3, 4, 5, 7)}
     rows = [(name, seed, x) for seed, values in left.items() for name, x in zip(names, values, strict=True)]
-    found = pool_effects(pd.DataFrame(rows, columns=["candidates", "seed", "left"]))
-    assert [list(each) for each in found.values()] == [[1, 3], [2, 4], [20, -2]]
+    table = pd.DataFrame(rows, columns=["candidates", "seed", "left"])
+    assert [list(each) for each in pool_effects(table).values()] == [[1, 3], [2, 4], [20, -2]]
+    of_methods = variant_effects(table[table.candidates.isin(["DARTS", "StacNAS"])])
+    assert {id: list(each) for id, each in of_methods.items()} == {"stacnas/darts-pools-more": [20, -2]}
 
 
 def test_claims_on_depth_are_judged_seed_by_seed():

@@ -21,6 +21,7 @@ from nasnb import evaluation
 from nasnb.data import Augment, Data, Split, batches
 from nasnb.limits import decisive
 from nasnb.search.state import SearchState
+from nasnb.training import TrainState
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Remember = Callable[[str, dict, Callable[[], dict]], dict]
@@ -160,8 +161,14 @@ def confusion_of_run(
     result: Any, data: Data, pool: Split, *, seed: int, batch_size: int, m: int, iterations: int
 ) -> Confusion:
     """Of a finished search or training where it ended, on fresh batches of `pool`, one for all that are compared."""
-    state = result.state()
-    loss = (lambda *batch: state.loss(batch, state.weights())) if result.genotypes else None
+    return confusion_of_state(result.state(), data, pool, seed=seed, batch_size=batch_size, m=m, iterations=iterations)
+
+
+def confusion_of_state(
+    state: SearchState | TrainState, data: Data, pool: Split, *, seed: int, batch_size: int, m: int, iterations: int
+) -> Confusion:
+    """Of a search or a training where it stands, untrained ones too, on fresh batches of `pool`."""
+    loss = (lambda *batch: state.loss(batch, state.weights())) if isinstance(state, SearchState) else None
     drawn = fresh_batches(data, split=pool, batch_size=batch_size, seed=seed)
     return confusion_of(state.net, drawn, loss=loss, m=m, iterations=iterations)
 
