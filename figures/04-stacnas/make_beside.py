@@ -11,16 +11,17 @@ from dataclasses import asdict, replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
-from nasnb import plots, report
+from nasnb import plots
 from nasnb.analysis import collapse
 from nasnb.analysis.stacnas import beside
 from nasnb.data import Data
 from nasnb.data.packed import unpack
 from nasnb.experiment import run_search
-from nasnb.plots.style import WIDTH, svg
-from nasnb.report.evidence import write_evidence
-from nasnb.runs.kept import keep
+from nasnb.plots.style import WIDTH
+from nasnb.report.small_runs import keep_small
+from nasnb.runs import Result
 
 NAME = "04-stacnas/beside"
 ALT = (
@@ -33,23 +34,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images")
     parser.add_argument("--runs-dir", default="runs")
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=6)
     given = parser.parse_args()
-    data, seeds = unpack(given.images), range(given.seeds)
-    keep_them(searched(data, seeds, given.runs_dir), data)
+    data = unpack(given.images)
+    keep_them(*searched(data, range(given.seeds), given.runs_dir), data)
 
 
-def searched(data: Data, seeds: Iterable[int], runs_dir: str) -> pd.DataFrame:
-    """A search per arm and seed, as `beside.alphas_of` tells of it."""
-    found = []
+def searched(data: Data, seeds: Iterable[int], runs_dir: str) -> tuple[pd.DataFrame, list[Result]]:
+    """A search per arm and seed: what `beside.alphas_of` tells of each, and the searches."""
+    found, runs = [], []
     for seed in seeds:
         for arm, ops in beside.CANDIDATES.items():
-            run = run_search(beside.method_of(arm), data, replace(beside.SIZE, seed=seed), runs_dir=runs_dir)
-            found.append(beside.alphas_of(run, ops).assign(arm=arm, seed=seed))
-    return pd.concat(found, ignore_index=True)
+            runs.append(run_search(beside.method_of(arm), data, replace(beside.SIZE, seed=seed), runs_dir=runs_dir))
+            found.append(beside.alphas_of(runs[-1], ops).assign(arm=arm, seed=seed))
+    return pd.concat(found, ignore_index=True), runs
 
 
-def keep_them(table: pd.DataFrame, data: Data) -> None:
+def keep_them(table: pd.DataFrame, runs: list[Result], data: Data) -> None:
     """Figure, numbers, record, and the claims."""
     size, accuracy = beside.SIZE, table.groupby(["arm", "seed"]).valid_accuracy.first()
     seeds = sorted(map(int, table.seed.unique()))
@@ -58,28 +59,25 @@ def keep_them(table: pd.DataFrame, data: Data) -> None:
         f"stage, {size.train_images:,} images, alpha's rate {size.alpha_lr:g}, n = {len(seeds)} seeds; supernets at "
         f"{accuracy.min():.0f} to {accuracy.max():.0f} % on held-out images"
     )
-    one = table.drop_duplicates(["arm", "seed"])
-    record = {
+    told = {
         "data": f"{data.name} ({data.image_size[1]} pixels); accuracies of cells from the table of NATS-Bench",
         "config": asdict(size),
-        "seed": seeds,
-        "device": table.device.iloc[0],
-        "commit": str(table.commit.iloc[0]),
-        "seconds": float(one.seconds.sum()),
-        "scale": f"{scale}.",
+        "seeds": seeds,
+        "scale": scale,
         "alt": ALT,
+        "evidence_from": "NAS-Bench-201",
     }
+    learned = accuracy.groupby("arm").mean().min() > collapse.LEARNED
+    print(keep_small(NAME, drawn(table), table, runs, [(beside.effects_beside(table), learned)], **told))
+
+
+def drawn(table: pd.DataFrame) -> Figure:
     plots.use_style()
     away, worth = beside.erratic(table), beside.worth_by_search(table)
     figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 5.2))
     plots.plot_points_with_spread(away, x="arm", y="away", label="spread of alpha", ax=axes[0])
     plots.plot_points_with_spread(worth, x="arm", y="correlation", label="alpha and accuracy", ax=axes[1])
-    keep(NAME, svg(figure), table.drop(columns=["device", "commit", "seconds"]), record)
-    plt.close(figure)
-    findings = report.Findings("04-stacnas", preset="overnight", scale=scale, seed=seeds[0])
-    learned = accuracy.groupby("arm").mean().min() > collapse.LEARNED
-    print(findings.judged(beside.effects_beside(table), learned=learned, evidence_from="NAS-Bench-201", run=NAME))
-    write_evidence("04-stacnas", findings.found)
+    return figure
 
 
 if __name__ == "__main__":

@@ -33,18 +33,20 @@ def keep_small(
     scale: str,
     alt: str,
     told: str = "",
+    evidence_from: str = SMALL,
     figures_dir: str | Path = "figures",
 ) -> dict[str, Finding]:
     """Keep `name` (chapter and result), tell its claims to the chapter's `claims.csv`; returns what they say.
 
     `runs` are all that it was made of: their device, their commits and the sum of their seconds go into the record.
     `scale`, a sentence without its stop, is that of the claims; `told` follows it below the figure, which is closed.
+    `evidence_from` is another kind where cells are looked up.
     Raises ValueError for a claim of another chapter, before anything is written.
     """
     chapter = name.partition("/")[0]
     findings = Findings(chapter, preset="overnight", scale=scale, seed=seeds[0], figures_dir=figures_dir)
     for effects, learned in judged:
-        findings.judged(effects, learned=learned, evidence_from=SMALL, run=name)
+        findings.judged(effects, learned=learned, evidence_from=evidence_from, run=name)
     record = {
         "data": data,
         "config": dict(config),

@@ -22,6 +22,9 @@ def test_figure_numbers_record_and_claims_are_kept_and_the_figure_is_closed(tmp_
     said = keep_small(
         f"{CHAPTER}/toy", figure, TABLE, RUNS, judged, **TOLD, told="A point per seed.", figures_dir=tmp_path
     )
+    looked_up = [({CLAIM: [1.0, 2.0, 5.0]}, True)]
+    kind = {"evidence_from": "NAS-Bench-201", "figures_dir": tmp_path}
+    keep_small(f"{CHAPTER}/cells", plt.figure(), TABLE, RUNS, looked_up, **TOLD, **kind)
     back = kept(f"{CHAPTER}/toy", figures_dir=tmp_path)
     assert back.table.equals(TABLE) and "<svg" in back.svg and not plt.fignum_exists(figure.number)
     assert {name: back.record[name] for name in ("seed", "device", "commit", "seconds", "scale")} == {
@@ -31,9 +34,9 @@ def test_figure_numbers_record_and_claims_are_kept_and_the_figure_is_closed(tmp_
         "seconds": 7.5,
         "scale": "3 seeds. A point per seed.",
     }
-    (one,) = read_evidence(CHAPTER, figures_dir=tmp_path)
+    other, one = read_evidence(CHAPTER, figures_dir=tmp_path)
     assert (one.kind, one.run, one.scale, one.seeds) == ("small", f"{CHAPTER}/toy", "3 seeds", (4, 5, 6))
-    assert said[CLAIM] == one.finding
+    assert said[CLAIM] == one.finding != other.finding and other.kind == "NAS-Bench-201"
 
 
 def test_a_claim_of_another_chapter_is_refused_before_anything_is_written(tmp_path):

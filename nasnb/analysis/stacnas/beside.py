@@ -39,8 +39,7 @@ def method_of(arm: str) -> Method:
 
 def alphas_of(result: Any, ops: Sequence[str], table: Bench201Table | None = None) -> pd.DataFrame:
     """A line per edge and operation but none: `alpha` at the end, less that of skip; `accuracy` (%) on CIFAR-10, by the
-    table, of the search's cell with that operation on that edge; the supernet's held-out accuracy; device, commit
-    and seconds of the search.
+    table, of the search's cell with that operation on that edge; the supernet's held-out accuracy.
     """
     table = Bench201Table.load() if table is None else table
     weights = np.log(result.weights["cell"][-1][:, : len(ops)])
@@ -51,7 +50,6 @@ def alphas_of(result: Any, ops: Sequence[str], table: Bench201Table | None = Non
             "alpha": weights[edge, at] - weights[edge, ops.index(BASE)],
             "accuracy": table.accuracy(with_op(result.genotype, edge, op))["cifar10"],
             "valid_accuracy": result.history.valid_accuracy.iloc[-1],
-            **{name: result.record[name] for name in ("device", "commit", "seconds")},
         }
         for edge in range(N_EDGES)
         for at, op in enumerate(ops)
