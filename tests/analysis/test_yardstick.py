@@ -164,6 +164,27 @@ def test_a_path_is_the_network_with_its_weights_and_leaves_no_trace(supernet):
     assert all(torch.equal(before[name], tensor) for name, tensor in supernet.net.state_dict().items())
 
 
+def test_log_and_masking_say_of_every_edge_which_operation_leads(supernet, monkeypatch):
+    choices, two = supernet.relaxation.choices, ("sep_conv_3x3", "skip_connect")
+    log = pd.concat([a_cell("sep_conv_3x3").assign(accuracy=60.0), a_cell("skip_connect")])
+    of_log = one_shot.by_the_log(log, choices, "normal", two).set_index("edge").lead
+    assert of_log.index[0] == "0→2" and len(of_log) == 14 and of_log["1→4"] == 20 and np.isnan(of_log["4→5"])
+
+    def strengths(state, group, *, how):
+        told = {"accuracy_without": len(state.valid), "loss_without": 1.0}
+        rows = [
+            {"source": e.source, "target": e.target, "op": op} | told for e in choices.groups[group] for op in e.ops
+        ]
+        table = pd.DataFrame(rows)
+        hurt = (table.op == two[0]) & (table.target == 3)  # without the convolution it is worse
+        return table.assign(accuracy_without=table.accuracy_without - hurt, loss_without=table.loss_without + 2 * hurt)
+
+    monkeypatch.setattr(one_shot, "strength_table", strengths)
+    found = one_shot.by_masking(supernet, "normal", two, images=16, mode="running").set_index("edge")
+    assert found.points.to_dict() == {edge: float(edge.endswith("3")) for edge in of_log.index}
+    assert found.nats["0→3"] == 2 and found.nats["0→2"] == 0 and 0 <= found.attrs["unmasked"] <= 100
+
+
 def test_samples_are_drawn_once_each():
     samples = pd.DataFrame({"sample": np.repeat(np.arange(50), 4)})
     drawn = one_shot.drawn_samples(samples, 9)

@@ -7,6 +7,7 @@ single cell; the statistics of the batch fit every one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,7 @@ from nasnb.methods import METHODS
 from nasnb.randomness import generator, reseed, seeded
 from nasnb.search import begin
 from nasnb.search.state import SearchState
-from nasnb.search.strengths import Evaluation
+from nasnb.search.strengths import Evaluation, masked_scores
 from nasnb.spaces.official import load_official, read_official
 
 MODES = ("running", "batch")
@@ -102,6 +103,36 @@ def look_at(
         samples = read_samples(log, state.relaxation.choices)
         found["cells"] = one_shot_accuracies(state, samples, drawn_samples(samples, cells))
     return found
+
+
+def by_the_log(samples: pd.DataFrame, choices: Choices, group: str, ops: tuple[str, str]) -> pd.DataFrame:
+    """How much better the cells of a log are with the first of two `ops` on an edge than with the second (mean
+    one-shot accuracy, points): edge ("0→2"), lead."""
+    of_group = samples[samples.group == group]
+    mean = of_group.groupby(["source", "target", "op"]).accuracy.mean().unstack("op")
+    return _leads(mean[ops[0]] - mean[ops[1]], choices, group)
+
+
+def by_masking(state: SearchState, group: str, ops: tuple[str, str], *, images: int, mode: str) -> pd.DataFrame:
+    """How much more the supernet misses the first of two `ops` on an edge, on the first test images, not augmented:
+    edge ("0→2"), points (of accuracy), nats (of loss); `attrs["unmasked"]` is its accuracy (%) with all of them.
+
+    `mode` says which statistics the BatchNorms use: "batch" or "running".
+    """
+    judged, how = replace(state, valid=state.data.test.take(slice(images))), Evaluation(statistics=mode, augment=False)
+    without = strength_table(judged, group, how=how).pivot(index=["source", "target"], columns="op")
+    points, nats = without.accuracy_without, without.loss_without
+    found = _leads(points[ops[1]] - points[ops[0]], state.method.space.choices, group).rename(
+        columns={"lead": "points"}
+    )
+    found["nats"] = _leads(nats[ops[0]] - nats[ops[1]], state.method.space.choices, group).lead
+    found.attrs["unmasked"] = masked_scores(judged, group, [()], how=how)[0].accuracy
+    return found
+
+
+def _leads(lead: pd.Series, choices: Choices, group: str) -> pd.DataFrame:
+    edges = [(edge.source, edge.target) for edge in choices.groups[group]]
+    return pd.DataFrame({"edge": [f"{a}→{b}" for a, b in edges], "lead": lead.reindex(edges).to_numpy()})
 
 
 def statistics_summary(table: pd.DataFrame, by: str = "space") -> pd.DataFrame:
