@@ -33,6 +33,7 @@ from nasnb.spaces.bench201 import bench201
 from nasnb.spectral import SpectralNormalised, SpectralRule
 from nasnb.supernet.layers import Source, StackedConv
 from nasnb.supernet.operations import DARTS_OPS
+from nasnb.training import prepare
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +269,14 @@ def test_relative_ranks_are_of_the_kernels_in_the_cells():
             conv.weight.copy_(torch.ones_like(conv.weight))
     ranks = proxies.relative_ranks(net)
     assert sorted(ranks) == pytest.approx(sorted([1 / 16, 1 / 16, 1 / 8, 1 / 8, 1 / 4, 1 / 4]))
+
+
+def test_scores_of_a_cell_are_of_its_network_and_of_another_draw():
+    genotype, config = cell_of("013241"), replace(proxies.SHORT, channels=4, train_images=64)
+    state = prepare(bench201, genotype, load("fashion-sample").resized(8), config)  # not trained yet
+    found = proxies.cell_scores(genotype, state)
+    assert found["rank"] == found["rank_after"] == proxies.relative_ranks(state.net).mean() != found["rank_again"]
+    assert found["convolutions"] == sum("conv" in op for op in genotype.ops("cell")) > 0
 
 
 def test_rescaling_leaves_the_shape_of_a_spectrum(states):

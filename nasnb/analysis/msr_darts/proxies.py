@@ -18,18 +18,18 @@ from nasnb.analysis.correlations import rank_correlation
 from nasnb.analysis.msr_darts.ranks import last_convolutions
 from nasnb.architecture import Genotype
 from nasnb.config import TrainConfig
-from nasnb.data import Data
 from nasnb.randomness import generator
 from nasnb.spaces.bench201 import bench201
 from nasnb.spectral import stable_rank
 from nasnb.supernet.network import Network
-from nasnb.training import prepare, train
+from nasnb.training import TrainState, prepare
 
 SHORT = TrainConfig(
     epochs=1, cells=1, channels=16, batch_size=64, train_images=2000, auxiliary_weight=0.0, drop_path=0.0, cutout=0
 )
 ANY_SIZE = (8, 8)  # pixels of the map; the rank of a kernel does not depend on it
-# the columns that `cell_scores` makes, in words, with the sign that the paper gives them
+RANKS = ("rank", "rank_again", "rank_after")
+# the scores that are made here, in words, with the sign that the paper gives them
 OWN = {
     "rank": ("stable rank, untrained", -1),
     "rank_after": ("stable rank, after an epoch", -1),
@@ -47,20 +47,14 @@ def relative_ranks(net: Network) -> np.ndarray:
     return np.array(found)
 
 
-def cell_scores(arch: str, data: Data, config: TrainConfig = SHORT) -> dict[str, float]:
-    """Of one cell in the notation of the table: `rank`, `rank_again` of another draw, `rank_after` and `accuracy_after`
-    (%) a short training, `convolutions`, how many edges have one. Ranks are NaN for a cell without convolutions.
+def cell_scores(genotype: Genotype, trained: TrainState) -> dict[str, float]:
+    """Of one cell and its short training: `rank`, of the untrained network, `rank_again` of another draw, `rank_after`
+    the training, and `convolutions`, how many edges have one. Ranks are NaN for a cell without convolutions.
     """
-    genotype = Genotype.from_notation(arch)
-    states = [prepare(bench201, genotype, data, replace(config, seed=config.seed + i)) for i in range(2)]
-    found = {name: _mean(relative_ranks(s.net)) for name, s in zip(("rank", "rank_again"), states, strict=True)}
-    *_, last = train(states[0])
-    return {
-        **found,
-        "rank_after": _mean(relative_ranks(states[0].net)),
-        "accuracy_after": last.row()["valid_accuracy"],
-        "convolutions": sum("conv" in op for op in genotype.ops("cell")),
-    }
+    configs = [replace(trained.config, seed=trained.config.seed + draw) for draw in range(2)]
+    nets = [prepare(bench201, genotype, trained.data, config).net for config in configs]
+    found = {name: _mean(relative_ranks(net)) for name, net in zip(RANKS, [*nets, trained.net], strict=True)}
+    return found | {"convolutions": sum("conv" in op for op in genotype.ops("cell"))}
 
 
 def _mean(values: np.ndarray) -> float:
@@ -78,7 +72,7 @@ def agreements(table: pd.DataFrame, *, accuracy: str = "cifar10_test_200") -> pd
     mean of the same among cells with equally many convolutions, weighted by their number.
 
     Over the cells that have all scores, so that all are judged on the same; ranks count as the paper means them, the
-    smaller the better. `table` has the columns of `cell_scores` beside those of the zero-cost scores.
+    smaller the better. `table` has those of `cell_scores` and `accuracy_after` (%) beside the zero-cost scores.
     """
     table = table.dropna()
     aside = {"arch", accuracy, "rank_again", "convolutions"}
