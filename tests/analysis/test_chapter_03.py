@@ -297,8 +297,10 @@ def test_orders_of_arms_after_long_and_short_trainings_by_hand():
     assert table_3.compared_orders(longer, shorter) == {
         "order_longer": "b; a; c",
         "order_shorter": "a; b; c",
+        "order_stays": "does not stay",
         "order_correlation": "0.50",
     }
+    assert table_3.compared_orders(longer, longer)["order_stays"] == "stays"
     assert table_3.gained_at_the_end(pd.Series([40.0, 60, 70, 75, 76, 78, 78, 79, 80, 80.5])) == 1.5
 
 

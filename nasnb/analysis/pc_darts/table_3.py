@@ -69,6 +69,9 @@ def arms_by_error(table: pd.DataFrame) -> pd.Series:
 def compared_orders(longer: pd.DataFrame, shorter: pd.DataFrame) -> dict[str, str]:
     """The order of the same arms after long and after short trainings, in words, and their rank correlation."""
     by_longer, by_shorter = arms_by_error(longer), arms_by_error(shorter)
-    orders = {"order_longer": by_longer, "order_shorter": by_shorter}
-    said = {name: "; ".join(each.index) for name, each in orders.items()}
-    return said | {"order_correlation": f"{by_longer.corr(by_shorter, method='spearman'):.2f}"}
+    return {
+        "order_longer": "; ".join(by_longer.index),
+        "order_shorter": "; ".join(by_shorter.index),
+        "order_stays": "stays" if [*by_longer.index] == [*by_shorter.index] else "does not stay",
+        "order_correlation": f"{by_longer.corr(by_shorter, method='spearman'):.2f}",
+    }
