@@ -1,4 +1,4 @@
-"""Make `s1-log`, `s2-masking` and `public-one-shot` of this folder: `python make_public.py EXPERIMENTS --data-dir DIR`.
+"""Make `s1-log`, `s2-masking`, `public-one-shot` of this folder: `python make_public.py EXPERIMENTS [--data-dir DIR]`.
 
 EXPERIMENTS is the folder of that name in automl/RobustDARTS (Apache-2.0), with the logs of its searches and the
 supernets of its random search on S1 to S4; DIR holds CIFAR-10 as an image folder. A log of a search is read; the
@@ -42,14 +42,15 @@ POINTS = "points lost more without it"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiments", type=Path)
-    parser.add_argument("--data-dir", required=True, help="CIFAR-10 as an image folder")
+    parser.add_argument("--data-dir", help="CIFAR-10 as an image folder; without it only the log is read")
     parser.add_argument("--runs-dir", default="runs")
     given = parser.parse_args()
     plots.use_style()
     keep_log(given.experiments)
-    data = load("imagefolder", data_dir=given.data_dir)
-    keep_masking(given.experiments, data, given.runs_dir)
-    keep_one_shot(given.experiments, data, given.runs_dir)
+    if given.data_dir:
+        data = load("imagefolder", data_dir=given.data_dir)
+        keep_masking(given.experiments, data, given.runs_dir)
+        keep_one_shot(given.experiments, data, given.runs_dir)
 
 
 def the(experiments: Path, pattern: str, *parts: str) -> Path:

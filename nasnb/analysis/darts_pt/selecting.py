@@ -11,8 +11,7 @@ import pandas as pd
 import torch
 
 from nasnb.analysis.darts_pt.discretisation import discretisation_accuracy
-from nasnb.analysis.shapes import parameter_free_picks
-from nasnb.architecture import Choices, Genotype
+from nasnb.architecture import Choices
 from nasnb.config import SearchConfig
 from nasnb.data import Data
 from nasnb.randomness import generator
@@ -100,25 +99,6 @@ def drops(decisions: Iterable[dict[str, Any]]) -> pd.DataFrame:
             rows[-1]["after"] = task["accuracy_after"]
     table = pd.DataFrame(rows, columns=["round", "kind", "before", "after"])
     return table.assign(drop=table.before - table.after)
-
-
-def effects_on_table(cells: pd.DataFrame, tuned: pd.DataFrame) -> dict[str, pd.Series]:
-    """{claim: effects by seed, positive as claimed}, of cells that were looked up in NAS-Bench-201.
-
-    `cells` has seed, how (DARTS, DARTS + PT, fixed alpha + PT), value (accuracy, %) and genotype; `tuned` has seed,
-    epoch (epochs of tuning after each decision) and value.
-    """
-    accuracy, lengths = (
-        t.pivot(index="seed", columns=c, values="value") for t, c in ((cells, "how"), (tuned, "epoch"))
-    )
-    free = [100 * parameter_free_picks(Genotype.from_notation(g), "cell") for g in cells.genotype]
-    free = cells.assign(free=free).pivot(index="seed", columns="how", values="free")
-    return {
-        "darts-pt/pt-beats-alpha-201": accuracy["DARTS + PT"] - accuracy["DARTS"],
-        "darts-pt/fixed-alpha-beats-alpha-201": accuracy["fixed alpha + PT"] - accuracy["DARTS"],
-        "darts-pt/tuning-helps": lengths[lengths.columns.max()] - lengths[0],
-        "darts-pt/fewer-free-operations": free["DARTS"] - free["DARTS + PT"],
-    }
 
 
 def strength_table(
