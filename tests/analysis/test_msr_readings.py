@@ -14,6 +14,7 @@ from nasnb.analysis.msr_darts.readings import (
     shape_table,
     sizes_in_tables,
     supernet_effects,
+    told_apart,
     within_edges,
 )
 from nasnb.analysis.msr_darts.untrained import (
@@ -99,3 +100,15 @@ def test_minimum_rank_is_compared_with_every_control_in_percent_of_the_error():
     kept = pd.DataFrame({"cell": [*AGAINST.values(), "minimum rank"], "seed": 3, "error_percent": [30, 20, 30, 20, 20]})
     found = effects_of_cells(kept)
     assert [round(float(effect[0])) for effect in found.values()] == [40, 0, 40, 0]
+
+
+def test_cells_are_told_apart_if_they_differ_by_more_than_two_trainings_of_one():
+    names = {"minimum rank": 30.0, "maximum rank": 20.0, "DARTS": 10.0, "random": 20.0, "random, again": 22.0}
+    rows = [(seed, cell, error + 50 * seed) for seed in range(4) for cell, error in names.items()]
+    kept = pd.DataFrame(rows, columns=["seed", "cell", "error_percent"])
+    kept["genotype"] = kept.cell.str.removesuffix(", again").replace(
+        "random", "maximum rank"
+    )  # found twice, counts once
+    found = told_apart(kept)
+    assert found["cells"] == pytest.approx(10) and found["trainings"] == pytest.approx(np.sqrt(2))
+    assert found["p"] == pytest.approx(9.6e-4, abs=1e-5)  # of F = 50 with 8 and 4 degrees of freedom

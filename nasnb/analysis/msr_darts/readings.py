@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from nasnb.analysis.differences import relative
 from nasnb.analysis.msr_darts.rank_history import before_and_after, choice_over_time, ranks_over_epochs
@@ -117,6 +118,22 @@ def effects_of_cells(kept: pd.DataFrame) -> dict[str, np.ndarray]:
     """
     errors = kept.pivot(index="seed", columns="cell", values="error_percent")
     return {id: relative(errors[other], errors[LEAST]) for id, other in AGAINST.items()}
+
+
+def told_apart(kept: pd.DataFrame) -> dict[str, float]:
+    """Whether networks tell cells apart, of the kept table `05-msr-darts/cells-fashion`: standard deviations of the
+    test error in points, of the `cells` of a seed and two `trainings` of one cell, and `p` of the F test between them.
+
+    A cell that several choices found counts once.
+    """
+    errors = kept.pivot(index="seed", columns="cell", values="error_percent")
+    twice = errors[AGAIN] - errors[CHANCE]
+    seeds = kept[kept.cell != AGAIN].drop_duplicates(["seed", "genotype"]).groupby("seed").error_percent
+    apart = seeds.transform(lambda of: of - of.mean())
+    noise, freedom = (twice**2).mean() / 2, len(apart) - len(seeds)
+    spread = (apart**2).sum() / freedom
+    p = stats.f.sf(spread / noise, freedom, len(twice))
+    return {"cells": float(np.sqrt(spread)), "trainings": float(np.sqrt(noise)), "p": float(p)}
 
 
 def supernet_effects(kept: pd.DataFrame) -> dict[str, np.ndarray]:
