@@ -293,7 +293,7 @@ def test_orders_of_arms_after_long_and_short_trainings_by_hand():
             [(arm, each) for arm, two in by_arm.items() for each in two], columns=["variant", "error_percent"]
         )
 
-    longer, shorter = errors(a=[10, 30], b=[12, 12], c=[30, 30]), errors(a=[30, 32], b=[40, 42], c=[50, 60])
+    longer, shorter = errors(a=[10, 30], b=[12, 12], c=[30, 30]), errors(a=[30, 32], b=[40, 42], c=[50, 60], d=[1, 1])
     assert table_3.compared_orders(longer, shorter) == {
         "order_longer": "b; a; c",
         "order_shorter": "a; b; c",

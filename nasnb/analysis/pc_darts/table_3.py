@@ -67,8 +67,9 @@ def arms_by_error(table: pd.DataFrame) -> pd.Series:
 
 
 def compared_orders(longer: pd.DataFrame, shorter: pd.DataFrame) -> dict[str, str]:
-    """The order of the same arms after long and after short trainings, in words, and their rank correlation."""
-    by_longer, by_shorter = arms_by_error(longer), arms_by_error(shorter)
+    """The order of the arms of `longer` after long and after short trainings, in words, and their rank correlation."""
+    by_longer = arms_by_error(longer)
+    by_shorter = arms_by_error(shorter[shorter.variant.isin(by_longer.index)])
     return {
         "order_longer": "; ".join(by_longer.index),
         "order_shorter": "; ".join(by_shorter.index),
