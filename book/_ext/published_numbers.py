@@ -12,6 +12,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 from nasnb import plots
+from nasnb.analysis import collapse
 from nasnb.plots.style import figure_html
 from nasnb.published.numbers import contradictions, published
 from nasnb.runs.kept import kept
@@ -40,10 +41,10 @@ COUNTED = {
     "STACNAS_CIFAR10": ("darts-1st", "StacNAS", "StacNAS (base)"),
     "MSRDARTS": ("darts-1st", "MSR-DARTS", "MSR-DARTS"),
 }
-BENCH201 = {  # searches of the kept result, and the paper's rows
-    "DARTS": "DARTS, NAS-Bench-201",
-    "DARTS + PT": "DARTS+PT, NAS-Bench-201",
-    "fixed alpha + PT": "DARTS+PT (fix alpha), NAS-Bench-201",
+BENCH201 = {  # arms of the kept result, and the paper's rows
+    "darts-1st": "DARTS, NAS-Bench-201",
+    "darts-1st/pt": "DARTS+PT, NAS-Bench-201",
+    "fixed-alpha/pt": "DARTS+PT (fix alpha), NAS-Bench-201",
 }
 QUOTED, SIZED = "quoted from elsewhere", "size counted here"
 
@@ -157,11 +158,11 @@ def scatter(dataset: str, error: str, cost: str, *, alt: str, sizes: bool = Fals
 
 def bench201() -> str:
     """Searches in NAS-Bench-201 as published, and those of this book that were kept."""
-    mine = kept("06-darts-pt/bench201", figures_dir=ROOT / "figures")
-    last = mine.table[mine.table.panel == "cifar10"].groupby(["how", "seed"], sort=False).value.last().reset_index()
-    last["error"] = 100 - last.value
+    mine = kept("nas-bench-201/small-arms", figures_dir=ROOT / "figures")
+    last = collapse.at_the_end(mine.table[mine.table.arm.isin(BENCH201)])
+    last = last.assign(how=last.arm.map(collapse.label), error=100 - last.cifar10)
     rows = published(paper="DARTS-PT", metric="error_percent").set_index("row").value
-    theirs = {how: rows[row] for how, row in BENCH201.items() if how in set(last.how)}
+    theirs = {collapse.label(arm): rows[row] for arm, row in BENCH201.items()}
     figure = plots.plot_points_with_spread(last, x="how", y="error", label="CIFAR-10: error, %", published=theirs)
     alt = (
         "CIFAR-10 error of the cells found in NAS-Bench-201, by DARTS and by DARTS with perturbation-based selection: "
@@ -169,7 +170,8 @@ def bench201() -> str:
     alt += (
         "this book's small searches as points, the published averages as diamonds, that of DARTS far above all others."
     )
-    words = f"Points: measured here, small-scale. {mine.record['scale']} {mine}"
+    scale = mine.record["scale"].partition("search: ")[2]
+    words = f"Points: a search of ours and its cell, looked up ({scale}); diamonds: published. {mine}"
     return figure_html(figure, alt, words, last, record=mine.record)
 
 

@@ -121,14 +121,14 @@ def ends_by_size(sizes: Mapping[str, pd.DataFrame], arms: str, *, cells: int = 1
     return whole.sort_values(whole.columns[2], ascending=False).reset_index(names="way")
 
 
-def same_cells(sizes: Mapping[str, pd.DataFrame], arm: str, other: str) -> tuple[int, int]:
-    """In how many of the searches that have both do two arms end in the same cell, and how many there are."""
-    pairs = [
-        at_the_end(rows).pivot(index="seed", columns="arm", values="cell").reindex(columns=[arm, other]).dropna()
-        for rows in sizes.values()
-    ]
-    both = pd.concat(pairs)
-    return int((both[arm] == both[other]).sum()), len(both)
+def mended(rows: pd.DataFrame, arm: str, other: str) -> pd.DataFrame:
+    """By seed of both: `fallen`, whether the first arm ends in the cell of all skips, and `gain`, by how many points of
+    CIFAR-10 the cell of the other is better.
+    """
+    ends = at_the_end(rows).pivot(index="seed", columns="arm", values=["cell", "cifar10"])
+    ends = ends.dropna(subset=[("cifar10", arm), ("cifar10", other)])
+    accuracy = ends["cifar10"].astype(float)
+    return pd.DataFrame({"fallen": ends["cell"][arm] == 6 * SKIP, "gain": accuracy[other] - accuracy[arm]})
 
 
 def random_cells(seeds: Sequence[int], table: Bench201Table | None = None) -> pd.DataFrame:

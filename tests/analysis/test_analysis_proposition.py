@@ -138,15 +138,18 @@ def test_reduction_cells_partial_channels_and_bench201():
     assert "node" not in set(table[table.target == 1].estimate)
 
 
-def test_summary():
+def test_summary_counts_searches():
     table = pd.DataFrame(
         {
+            "supernet": "own",
             "estimate": "node",
-            "var_conv": [2.0, 1.0, 1.0, 3.0],
-            "var_skip": [1.0, 2.0, 0.5, 1.0],
-            "optimal_gap": [1.0, -1.0, 2.0, inf],
-            "learnt_gap": [0.1, -0.1, 0.2, 0.3],
+            "seed": [0, 0, 0, 0, 1, 1],
+            "var_conv": [2.0, 1.0, 1.0, 3.0, 1.0, 1.0],
+            "var_skip": [1.0, 2.0, 0.5, 1.0, 2.0, 2.0],
+            "optimal_gap": [1.0, -1.0, 2.0, inf, 1.0, 2.0],
+            "learnt_gap": [0.1, -0.1, 0.2, 0.3, 0.2, 0.1],
         }
     )
-    row = proposition_summary(table).iloc[0]
-    assert (row.edges, row.skip_nearer, row.mean_difference, row.spearman) == (4, 0.75, 0.625, 1.0)
+    found = proposition_summary(table).set_index("seed")
+    assert found.skip_nearer.tolist() == [75, 0] and found.unreached.tolist() == [25, 0]
+    assert found.correlation.tolist() == pytest.approx([1, -1])

@@ -193,5 +193,12 @@ def test_ends_of_two_sizes_stand_side_by_side():
     assert table.loc["DARTS", ["n, whole", "n, small"]].tolist() == [2, 1]
     assert table.loc["random cell", "n, small"] == 2 and list(table.columns)[:2] == ["n, whole", "CIFAR-10 (%), whole"]
     assert list(collapse.ends_by_size({"whole": sizes["whole"]}, "darts", cells=2).columns)[1] == "n"
-    assert collapse.same_cells(sizes, "darts-1st", "darts-1st/pt") == (2, 2)
-    assert collapse.same_cells(sizes, "darts-1st", "sgas") == (0, 0)
+
+
+def test_what_another_rule_gains_is_told_apart_for_searches_that_fell():
+    cells = {"darts-1st": ("111111", "333333", "333333"), "darts-1st/pt": ("333333", "333333")}
+    rows = [(arm, seed, 1, cell) for arm, several in cells.items() for seed, cell in enumerate(several)]
+    found = collapse.mended(
+        collapse.looked_up(pd.DataFrame(rows, columns=["arm", "seed", "epoch", "cell"])), "darts-1st", "darts-1st/pt"
+    )
+    assert found.fallen.tolist() == [True, False] and found.gain[0] > 30 and found.gain[1] == 0

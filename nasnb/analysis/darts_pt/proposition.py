@@ -8,7 +8,7 @@ estimates stand in for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nasnb import evaluation
-from nasnb.analysis.correlations import correlation_with_interval
 from nasnb.analysis.fans import Fan, fans_of, run_until, watching
 from nasnb.architecture import Edge
 from nasnb.limits import decisive
@@ -229,32 +228,17 @@ def nearness(table: pd.DataFrame, estimate: str = "consensus") -> pd.Series:
     return part.assign(ratio=np.log(part.var_conv / part.var_skip)).groupby(["supernet", "seed"]).ratio.mean()
 
 
-def proposition_summary(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Per estimate of m*: share of edges where skip is nearer to it, rank correlation of optimal and learnt gap.
+def proposition_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per supernet, estimate of m* and search (seed), so that searches and not edges are the sample.
 
-    Columns: estimate, edges, skip_nearer, mean_difference (of var_conv and var_skip), spearman, low, high.
+    Columns: supernet, estimate, seed; skip_nearer and unreached, percent of the edges where skip has the smaller error
+    variance, and whose optimum no softmax reaches; correlation, by ranks, of optimal and learnt gap over the edges.
     """
-    rows: list[Mapping] = []
-    for estimate, part in table.groupby("estimate", sort=False):
-        found = correlation_with_interval(part.optimal_gap, part.learnt_gap, "spearman", seed=seed)
-        difference = part.var_conv - part.var_skip
-        rows.append(
-            {
-                "estimate": estimate,
-                "edges": len(part),
-                "skip_nearer": (difference > 0).mean(),
-                "mean_difference": difference.mean(),
-                "spearman": found.value,
-                "low": found.low,
-                "high": found.high,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def summary_by_supernet(table: pd.DataFrame) -> pd.DataFrame:
-    """`proposition_summary` per supernet; `unreached`: share of edges whose optimum no softmax reaches."""
-    parts = [proposition_summary(part).assign(supernet=name) for name, part in table.groupby("supernet", sort=False)]
-    by = ["supernet", "estimate"]
-    unreached = table.assign(unreached=~np.isfinite(table.optimal_gap)).groupby(by).unreached.mean()
-    return pd.concat(parts, ignore_index=True).join(unreached, on=by)
+    by = ["supernet", "estimate", "seed"]
+    facts = table.assign(
+        skip_nearer=100.0 * (table.var_conv > table.var_skip), unreached=100.0 * ~np.isfinite(table.optimal_gap)
+    )
+    gaps = table.groupby(by, sort=False)[["optimal_gap", "learnt_gap"]]
+    correlation = gaps.apply(lambda part: part.optimal_gap.rank().corr(part.learnt_gap.rank())).rename("correlation")
+    shares = facts.groupby(by, sort=False)[["skip_nearer", "unreached"]].mean()
+    return shares.join(correlation).reset_index()
