@@ -54,8 +54,9 @@ def findings_block(answers: list[Answer]) -> str:
     ]
     return (
         f"**{how_many_hold(answers)}.** The book says of every other one how many seeds would decide it, or which "
-        "run it waits for. The most telling, what speaks against a paper first; an effect is positive as claimed, "
-        "[ , ] is its 95 % interval:\n\n" + "\n".join(lines) + f"\n\n![{alt}]({PICTURE})\n"
+        "run it waits for. The most telling, primary claims with the strongest evidence first (claims on full-scale "
+        "runs of others were worded after a look at their tables); an effect is positive as claimed, [ , ] is its "
+        "95 % interval:\n\n" + "\n".join(lines) + f"\n\n![{alt}]({PICTURE})\n"
     )
 
 

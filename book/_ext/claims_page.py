@@ -13,7 +13,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 from nasnb.published.claims import FIELDS, claim
-from nasnb.report.answers import SAID, Answer, decided_first
+from nasnb.report.answers import SAID, Answer, decided_first, n_that_would_decide
 from nasnb.report.claims import FALSE, TRUE
 from nasnb.report.overview import all_answers, command, counted, effect_words, overview
 
@@ -77,7 +77,7 @@ def cells(answer: Answer) -> list[str]:
         "" if best is None else best.kind,
         "" if best is None else best.scale,
         of.published_words(),
-        "" if finding is None or not finding.n_needed else f"{finding.n_needed:,}",
+        "" if finding is None or not finding.n_needed else n_that_would_decide(finding).removeprefix("n = "),
         "" if best is None else best.commit,
     ]
     plain = [html.escape(text) for text in plain]

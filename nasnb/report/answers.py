@@ -10,10 +10,22 @@ from typing import NamedTuple
 
 from nasnb.published import retests
 from nasnb.published.claims import Claim, claims
-from nasnb.report.claims import FALSE, NO_EFFECT, NOT_LEARNED, OPEN, OPPOSITE, SUPPORTED, TRUE, VERDICTS, corrected
+from nasnb.report.claims import (
+    FALSE,
+    NO_EFFECT,
+    NOT_LEARNED,
+    OPEN,
+    OPPOSITE,
+    SUPPORTED,
+    TRUE,
+    VERDICTS,
+    Finding,
+    corrected,
+)
 from nasnb.report.evidence import EXACT, KIND_WORDS, PUBLISHED, Evidence, evidence, ranking, read_evidence
-from nasnb.report.retest import published_findings
+from nasnb.report.retest import TEST_IMAGES, published_findings
 
+AFFORDABLE = 100  # seeds
 UNJUDGED = "not judged"
 SAID = (*VERDICTS, UNJUDGED)
 DECIDED = (SUPPORTED, OPPOSITE, NO_EFFECT, TRUE, FALSE)
@@ -47,7 +59,7 @@ class Answer(NamedTuple):
         if kind != EXACT:
             words.append(KIND_WORDS[kind] + (f": {self.best.scale.rstrip('.')}" if self.best.scale else ""))
         if finding.verdict == OPEN and finding.n_needed:
-            words.append(f"n = {finding.n_needed:,} would decide")
+            words.append(f"{n_that_would_decide(finding)} would decide")
         if finding.verdict == OPEN and finding.p_holm > 0.05 and (finding.low > 0 or finding.high < 0):
             words.append(f"alone it would decide, not among the primary claims (Holm: p = {finding.p_holm:.2f})")
         return "; ".join(words + [self._beside(each) for each in self.others])
@@ -60,6 +72,13 @@ class Answer(NamedTuple):
             name = "" if other.called in ("", other.kind.lower()) else f" ({other.called})"
             return f"{other.kind}{name}: {other.finding.verdict}, {other.finding.words(self.claim.unit)}"
         return f"{other.kind}, n = {other.finding.n:,}: {other.finding.verdict}"
+
+
+def n_that_would_decide(finding: Finding) -> str:
+    """`n = 14`, or `more than 100 seeds`: beyond that another measure is wanted, not more of them."""
+    if finding.n in TEST_IMAGES.values():
+        return f"{finding.n_needed:,} test images"
+    return f"n = {finding.n_needed}" if finding.n_needed <= AFFORDABLE else f"more than {AFFORDABLE} seeds"
 
 
 def answers_of(asked: Sequence[Claim], found: Sequence[Evidence]) -> list[Answer]:
@@ -84,7 +103,7 @@ def known(chapter: str, found: Sequence[Evidence] = (), *, figures_dir: str | Pa
         for paper in sorted({of.paper for of in asked} & set(retests().paper))
         for id, (finding, where) in published_findings(paper).items()
     ]
-    return answers_of(asked, [*found, *_older(found, read_evidence(chapter, figures_dir=figures_dir)), *printed])
+    return answers_of(asked, [*found, *_older(found, [*read_evidence(chapter, figures_dir=figures_dir), *printed])])
 
 
 def _older(found: Sequence[Evidence], kept: Sequence[Evidence]) -> list[Evidence]:
