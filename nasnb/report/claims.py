@@ -17,6 +17,7 @@ from nasnb.report.statistics import Estimated
 SUPPORTED, OPPOSITE, NO_EFFECT = "supported", "opposite", "no effect that matters"
 OPEN, NOT_LEARNED, TRUE, FALSE = "open", "not learned", "true", "false"
 VERDICTS = (SUPPORTED, OPPOSITE, NO_EFFECT, OPEN, NOT_LEARNED, TRUE, FALSE)
+FEWEST = 3  # seeds that give an interval worth printing: two hardly know their own spread
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,14 @@ def judge(
 
 
 def decide(estimate: Estimated, *, design: str, margin: float, learned: bool = True) -> Finding:
-    """The verdict on an estimate, also on one that was made from published means and spreads."""
+    """The verdict on an estimate, also on one that was made from published means and spreads.
+
+    Fewer than FEWEST seeds leave it open, without interval, p, or a guess at how many would decide.
+    """
     e, needed = estimate, None
+    if e.n < FEWEST and design != "shares":  # whose n counts images
+        few = left_open([e.value], design=design, margin=margin, learned=learned)
+        return replace(few, n=e.n, points=e.points)
     (low, high), (low_90, high_90) = e.wide, e.narrow
     if not learned:
         verdict = NOT_LEARNED

@@ -109,7 +109,9 @@ def numbers(values: Any) -> np.ndarray:
 def _several(values: Any) -> np.ndarray:
     array = numbers(values)
     if len(array) < 2:
-        raise ValueError(f"n = {len(array)}: one run has no spread; a verdict needs at least 2 seeds, better 6")
+        raise ValueError(
+            f"n = {len(array)}: one run has no spread; an effect needs at least 2 seeds, a verdict 3, better 6"
+        )
     return array
 
 

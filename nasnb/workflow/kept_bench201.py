@@ -118,11 +118,11 @@ def keep_all(rows: pd.DataFrame, of: Experiment) -> None:
     if len(arms):
         arms, left_out = collapse.worth_showing(arms)
         panels = {collapse.label(arm): part for arm, part in arms.groupby("arm", sort=False)}
-        words = arm_words(arms, left_out, of.scale)
+        words = trajectory_words(arms, left_out, of.scale)
         write("trajectories", plot_panels(panels, columns=3, median=median), arms, words)
         shown = collapse.at_the_end(arms)
         marks = {RANDOM: median, "best cell": float(accuracies.max())}
-        write("arms", arms_figure(shown, marks), shown, words)
+        write("arms", arms_figure(shown, marks), shown, arm_words(arms, left_out, of.scale))
 
 
 def arms_figure(ends: pd.DataFrame, marks: dict[str, float]) -> plt.Figure:
@@ -149,15 +149,32 @@ def collapse_words(darts: pd.DataFrame, scale: str) -> tuple[str, str]:
 
 def phase_words(diagram: pd.DataFrame, scale: str) -> tuple[str, str]:
     """Alt text and caption, from the numbers."""
-    ends = collapse.at_the_end(diagram)
-    counts = ends.groupby(["images", "rate"]).seed.nunique()
-    down, limit = (ends.cifar10 < collapse.COLLAPSED).sum(), f"{collapse.COLLAPSED:.0f} %"
-    down = f"{down} of {len(ends)} finished searches end below {limit}"
-    cut = diagram.groupby(["arm", "seed"]).ngroups - len(ends)
-    crosses = f" A cross: where one of {cut} searches that were not finished stands." if cut else ""
+    down, lines = _line_words(diagram)
     alt = f"Accuracy of DARTS' cell over the epochs by number of images and alpha's learning rate: {down}."
-    seeds = f"n = {_range(counts)} finished seeds in {len(counts)} panels"
-    return alt, f"A line per seed, {seeds}; {down}.{crosses} Dotted: {RANDOM}. {scale}, unless a panel says so."
+    return alt, f"{lines} Dotted: {RANDOM}. {scale}, unless a panel says so."
+
+
+def trajectory_words(arms: pd.DataFrame, left_out: Sequence[str], scale: str) -> tuple[str, str]:
+    """Alt text and caption, from the numbers."""
+    down, lines = _line_words(arms)
+    alt = f"Accuracy of the chosen cell over the epochs, a panel for each of {arms.arm.nunique()} ways: {down}."
+    return alt, f"{lines} Dotted: {RANDOM}.{_gone(left_out)} {scale}."
+
+
+def _line_words(rows: pd.DataFrame) -> tuple[str, str]:
+    """How many searches end low, and what the lines of a panel per arm are."""
+    ends = collapse.at_the_end(rows)
+    counts = ends.groupby("arm").seed.nunique().reindex(rows.arm.unique(), fill_value=0)
+    low = (ends.cifar10 < collapse.COLLAPSED).sum()
+    down = f"{low} of {len(ends)} finished searches end below {collapse.COLLAPSED:.0f} %"
+    cut = rows.groupby(["arm", "seed"]).ngroups - len(ends)
+    crosses = f" A cross: where one of {cut} searches that were not finished stands." if cut else ""
+    return down, f"A line per seed, n = {_range(counts)} finished seeds in {len(counts)} panels; {down}.{crosses}"
+
+
+def _gone(left_out: Sequence[str]) -> str:
+    names = ", ".join(map(collapse.label, left_out))
+    return f" Left out, since its supernet ends near chance: {names}." if names else ""
 
 
 def _range(counts: pd.Series) -> str:
@@ -173,9 +190,7 @@ def arm_words(arms: pd.DataFrame, left_out: Sequence[str], scale: str) -> tuple[
         f"{worst['mean']:.1f} % to {collapse.label(best.arm)} with {best['mean']:.1f} %."
     )
     bars = "Bars: 95 % t interval of the mean, from 3 seeds on."
-    names = ", ".join(map(collapse.label, left_out))
-    gone = f" Left out, since its supernet ends near chance: {names}." if names else ""
-    return alt, f"n = {_range(means.n)} per arm. {bars} Dotted: {RANDOM}.{gone} {scale}."
+    return alt, f"n = {_range(means.n)} per arm. {bars} Dotted: {RANDOM}.{_gone(left_out)} {scale}."
 
 
 def keep_claims(rows: pd.DataFrame, of: Experiment) -> list[Evidence]:

@@ -85,6 +85,29 @@ def test_each_verdict():
     assert judge(3.4, design="exact", null=4).verdict == "false"
 
 
+@pytest.mark.parametrize(
+    ("values", "design"),
+    [
+        ([2.0, 2.01], "paired"),
+        ([0.5, 0.51], "correlation"),
+        (([2.0, 2.01], [1.0, 1.01, 1.02]), "independent"),
+        (([1.0, 9.0], [1.0, 1.01, 1.02]), "spread"),
+        (((2.0, 0.01, 2), (1.0, 0.01, 8)), "means"),
+        ([["a", "b", "c", "d"]] * 2, "agreement"),
+    ],
+)
+def test_two_seeds_give_no_interval_and_no_verdict(values, design):
+    found = judge(values, design=design, margin=0.5)
+    assert (found.verdict, found.n, found.n_needed) == ("open", 2, None)
+    assert np.isnan([found.low, found.high, found.p, *found.narrow]).all()
+    assert found.words().endswith("no interval, n = 2")
+    assert judge(values, design=design, margin=0.5, learned=False).verdict == "not learned"
+
+
+def test_two_images_are_no_two_seeds():
+    assert math.isfinite(judge((1, 2), design="shares", margin=1).low)
+
+
 def test_null_is_subtracted_seed_by_seed():
     at_once = judge([5.0, 6.0, 8.0], design="one sample", null=4, margin=1)
     assert at_once == judge([5.0, 6.0, 8.0], design="one sample", null=[4, 4, 4], margin=1)
@@ -122,12 +145,12 @@ def test_correlations_are_averaged_as_fisher_z():
 
 
 def test_spread_by_hand():
-    a, b = np.array([0.0, 4.0]), np.array([0.0, 1.0, 2.0])  # variances 8 and 1
+    a, b = np.array([0.0, 0.0, 4.0, 4.0]), np.array([0.0, 1.0, 2.0])  # variances 16 / 3 and 1
     found = judge((a, b), design="spread", margin=math.log(2))
-    assert found.estimate == pytest.approx(math.log(8))
-    assert found.low == pytest.approx(math.log(8 / stats.f.ppf(0.975, 1, 2)))
-    assert found.high == pytest.approx(math.log(8 * stats.f.ppf(0.975, 2, 1)))
-    assert found.p == pytest.approx(2 * stats.f.sf(8, 1, 2))
+    assert found.estimate == pytest.approx(math.log(16 / 3))
+    assert found.low == pytest.approx(math.log(16 / 3 / stats.f.ppf(0.975, 3, 2)))
+    assert found.high == pytest.approx(math.log(16 / 3 * stats.f.ppf(0.975, 2, 3)))
+    assert found.p == pytest.approx(2 * stats.f.sf(16 / 3, 3, 2))
 
 
 def test_brown_forsythe_stands_beside_the_ratio():
@@ -228,7 +251,7 @@ def test_a_primary_claim_must_survive_its_companions():
         ([1.0, 2.0], {"margin": 0}, "margin must be above 0, got 0"),
         ([1.0, 2.0], {"margin": None}, "smallest effect that would matter"),
         ([1.0, 2.0], {"margin": math.nan}, "got nan"),
-        ([1.0], {"margin": 1}, "n = 1.*needs at least 2 seeds"),
+        ([1.0], {"margin": 1}, "n = 1.*needs at least 2 seeds, a verdict 3"),
         ([], {"margin": 1}, "n = 0"),
         ([1.0, math.nan], {"margin": 1}, "value 2 of 2 is nan"),
         (["a", "b"], {"margin": 1}, "not numbers"),

@@ -50,6 +50,9 @@ def test_figures_and_evidence_carry_their_origin(tmp_path, capsys):
         assert result.record["device"] == "a card" and result.record["commit"] == "0123456789ab"
         assert result.svg.lstrip().startswith("<") and len(result.table)
     assert "images" in kept(f"{FOLDER}/phases", figures_dir=out).table
+    curves, ends = (kept(f"{FOLDER}/{name}", figures_dir=out).record for name in ("trajectories", "arms"))
+    assert "over the epochs" in curves["alt"] and "Bars" not in curves["scale"] and "Bars" in ends["scale"]
+    assert "3 of 6 finished searches end below 80 %" in curves["scale"] and "n = 3 finished" in curves["scale"]
     found = {each.claim.id: each for each in read_evidence("06-darts-pt", figures_dir=out)}
     sgas = found["darts-pt/sgas-201"]
     assert (sgas.kind, sgas.finding.n, sgas.seeds) == ("NAS-Bench-201", 3, (0, 1, 2))
