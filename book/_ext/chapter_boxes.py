@@ -62,10 +62,10 @@ def executed(chapter: str) -> dict:
 
 
 def prices(chapter: str) -> list[tuple[str, str]]:
-    """A line per preset: what was measured, else the aim."""
-    table = pd.read_csv(PRICES)
+    """A line per preset: what was measured, else what chapters.yml says of the chapter, else the aim."""
+    table, own = pd.read_csv(PRICES), about(chapter).get("cost")
     measured = {line.preset: line for line in table[table.chapter == chapter].itertuples()}
-    return [(preset, priced(measured[preset]) if preset in measured else aim) for preset, aim in AIMS.items()]
+    return [(preset, priced(measured[preset]) if preset in measured else own or aim) for preset, aim in AIMS.items()]
 
 
 def priced(line) -> str:
