@@ -25,21 +25,25 @@ def plot_measures(
     *,
     titles: Mapping[str, str] | None = None,
     undefined: str = "not\ndefined",
+    counts: pd.DataFrame | None = None,
+    one_scale: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """A line per method, a column per measure: the mean with its standard deviation below, if there is one.
 
-    Every column goes from its smallest number (pale) to its largest (dark). NaN is written as `undefined`.
+    Every column goes from its smallest number (pale) to its largest (dark), or with `one_scale` (one unit in all)
+    the whole grid does. `counts`, if given, are written as n below. NaN is written as `undefined`.
     """
     if spreads.shape != means.shape:
         raise ValueError(f"means are {means.shape}, spreads {spreads.shape}: give one spread per mean")
     grid = means.to_numpy(dtype=float)
     ax = ax or plt.subplots(figsize=(WIDTH, 1.0 + _ROW * len(means)))[1]
-    shades = _DARKEST * in_unit_range(grid)
+    shades = _DARKEST * (in_unit_range(grid.reshape(-1, 1)).reshape(grid.shape) if one_scale else in_unit_range(grid))
     ax.pcolormesh(np.ma.masked_invalid(shades), cmap=_COLOURS, vmin=0, vmax=1, edgecolors=CARD, linewidth=1.0)
     for (row, column), value in np.ndenumerate(grid):
         known = np.isfinite(value)
         words = with_spread(value, spreads.iloc[row, column]) if known else undefined
+        words += f"\nn = {counts.iloc[row, column]:.0f}" if known and counts is not None else ""
         colour = ink_on(plt.colormaps[_COLOURS](shades[row, column])) if known else MUTED
         size = {"fontsize": 7 if known else 6, "linespacing": 1.1}
         ax.text(column + 0.5, row + 0.5, words, ha="center", va="center", color=colour, **size)

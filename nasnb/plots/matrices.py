@@ -15,6 +15,7 @@ from nasnb.plots.style import CARD, INK, WIDTH, op_label
 
 _CELL = 0.36, 0.27  # inches: least width of a cell that holds a number of four signs, and its height
 _NUMBER = 8  # points
+_LETTER = 0.05  # inches that a letter of a column's slanted name is high
 
 
 def plot_matrix(
@@ -120,7 +121,8 @@ def _single(
     columns = labels if columns is None else columns
     grid = _checked(values, labels, columns)
     if ax is None:
-        size = max(3.2, min(WIDTH, 1.9 + 0.48 * len(columns))), 1.0 + _CELL[1] * len(labels)
+        names = max(1.0, 0.35 + _LETTER * max(map(len, columns), default=0))  # long ones would take it from the rows
+        size = max(3.2, min(WIDTH, 1.9 + 0.48 * len(columns))), names + _CELL[1] * len(labels)
         _, ax = plt.subplots(figsize=size)
     _draw(ax, grid, labels, columns, scale)
     ax.figure.colorbar(scale.mappable(), ax=ax, label=label, fraction=0.04, pad=0.02)

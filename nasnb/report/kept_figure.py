@@ -42,9 +42,14 @@ def show_sizes(name: str) -> dict[str, Kept]:
 
 
 def size_words(found: Mapping[str, Kept]) -> dict[str, str]:
-    """What sets the sizes of `kept_sizes` apart, for titles: `16 channels, 5,000 images, n = 4`."""
+    """What sets the sizes of `kept_sizes` apart, for titles: `16 channels, 5,000 images, n = 1 to 6`, of its arms."""
     return {
         size: f"{each.record['config']['channels']} channels, {each.record['config']['train_images']:,} images, "
-        f"n = {each.table.seed.nunique()}"
+        f"n = {_fewest_to_most(each)}"
         for size, each in found.items()
     }
+
+
+def _fewest_to_most(found: Kept) -> str:
+    n = found.table.groupby("arm").seed.nunique()
+    return f"{n.max()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"

@@ -60,6 +60,13 @@ def kept_words(name: str, *, figures_dir: str | Path = "figures") -> str:
     return f"Kept supernet ({r['scale']}; {r['data']}; one seed; {reached}), looked at on images that it has not seen."
 
 
+def kept_range(names: Sequence[str], *, figures_dir: str | Path = "figures") -> str:
+    """`63 to 78 % on held-out images`: what several kept supernets reached; nothing of those that are not here."""
+    found = [kept(f"{FOLDER}/{name}", figures_dir=figures_dir) for name in names]
+    ends = [each.table.valid_accuracy.iloc[-1] for each in found if each]
+    return f"{min(ends):.0f} to {max(ends):.0f} % on held-out images" if ends else ""
+
+
 def kept_supernet(name: str, *, figures_dir: str | Path = "figures") -> SearchState:
     """The trained supernet `name` (a key of METHOD_OF) at the end of its search, as every analysis takes it.
 

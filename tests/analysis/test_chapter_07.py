@@ -264,6 +264,14 @@ def test_the_matrix_writes_mean_and_spread_and_what_is_not_defined():
         plot_measures(means, means[["x"]])
 
 
+def test_of_one_unit_a_pale_cell_is_lower_wherever_it_stands_and_n_is_written():
+    means = pd.DataFrame({"a": [70.0, 71.0], "b": [90.0, 94.0]})
+    ax = plot_measures(means, means * np.nan, counts=pd.DataFrame({"a": [6, 6], "b": [1, 6]}), one_scale=True)
+    assert [text.get_text() for text in ax.texts] == ["70.0\nn = 6", "90.0\nn = 1", "71.0\nn = 6", "94.0\nn = 6"]
+    shades = ax.collections[0].get_array().ravel()
+    assert shades[0] < shades[2] < shades[1] < shades[3]
+
+
 @pytest.mark.parametrize(
     "mean, spread, text",
     [

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from nasnb.analysis.across import complete
 from nasnb.analysis.full_scale import alphas, networks, rivals, searches
 from nasnb.analysis.full_scale.cells import counts, picks, settled_at, shared
 from nasnb.analysis.full_scale.tables import read_table
@@ -255,3 +256,24 @@ def test_first_readings_are_found_again_but_for_two():
     beta = read("beta").query("run == 'pcdarts-hw-20200101'").groupby("cell").raw.agg(["sum", "size"])
     assert beta["size"].tolist() == [150, 150]
     assert beta["sum"].tolist() == [105, 87]  # read as 104 and 72: ties in the printed digits can be read either way
+
+
+def test_noise_in_s4_by_hand():
+    lines = [
+        ("a", epoch, edge, value)
+        for epoch, pair in ((0, (0.5, 0.4)), (1, (0.3, 0.3)), (2, (0.6, 0.5)))
+        for edge, value in enumerate(pair)
+    ]
+    edges = pd.DataFrame(lines, columns=["run", "epoch", "edge", "noise"]).assign(cell="normal")
+    others = edges.assign(run="lora a", noise=0.9), edges.assign(cell="reduce", noise=0.9)
+    found = searches.noise_in_s4(pd.concat([edges, *others]))
+    assert found == {"noise_first": "0.45", "noise_lowest": "0.30", "noise_last": "0.55", "noise_ahead": "1 of 2"}
+    assert [searches.draws_in_words(n) for n in (1, 3)] == ["1 draw", "3 draws"]
+
+
+def test_doses_are_exchanged_as_wholes():
+    table = pd.DataFrame(
+        [(f"dose {i}", seed, i, i) for i in range(6) for seed in range(3)], columns=["method", "seed", "x", "y"]
+    )
+    told = complete.doses_in_words(table.assign(state=complete.END), "x", "y")
+    assert told == f"+1.00 (p = {2 / 720:.2g}, 6 doses)"  # of 720 orders this one and its reverse

@@ -10,6 +10,7 @@ import pandas as pd
 from nasnb.analysis.across.clusters import t_interval
 from nasnb.analysis.collapse import label
 from nasnb.analysis.correlations import correlation_with_interval
+from nasnb.runs.kept import Kept
 
 # what can be read from a search without training its cell; the sign says which end is meant to be good
 SIGNALS: Mapping[str, tuple[str, int]] = {
@@ -58,6 +59,11 @@ def rules_on_arms(arms: pd.DataFrame) -> pd.DataFrame:
     several = found.groupby("method").rule.transform("nunique") > 1
     tried = several | parts[1].notna()
     return found.loc[tried, ["method", "rule", "seed", "accuracy", "epochs"]].reset_index(drop=True)
+
+
+def most_seeds_first(sizes: Mapping[str, Kept]) -> dict[str, Kept]:
+    """Kept results of one experiment, that whose arms have more seeds first: by the fewest of its arms."""
+    return dict(sorted(sizes.items(), key=lambda size: -size[1].table.groupby("arm").seed.nunique().min()))
 
 
 def along_searches(rows: pd.DataFrame, *, fewest: int = 10) -> pd.DataFrame:

@@ -29,6 +29,24 @@ def per_draw(table: pd.DataFrame, column: str) -> np.ndarray:
     return table.dropna(subset=[column]).groupby("draw", sort=False)[column].mean().to_numpy()
 
 
+def draws_in_words(n: int) -> str:
+    """`1 draw`, `4 draws`."""
+    return f"{n} draw{'s' * (n != 1)}"
+
+
+def noise_in_s4(edges: pd.DataFrame) -> dict[str, str]:
+    """In words: the weight of noise in DARTS' searches of S4, after the first epoch, at the end, and on how many edges
+    of the normal cell it is ahead of its one rival at the end, per seed. Needs run, epoch, cell, edge, noise."""
+    normal = edges[(edges.cell == "normal") & ~edges.run.str.contains("lora")].dropna(subset=["noise"])
+    ends = [normal[normal.epoch == normal.groupby("run").epoch.transform(end)] for end in ("min", "max")]
+    means = [part.groupby("run").noise.mean() for part in ends]
+    ahead = (ends[1].noise > 0.5).groupby(ends[1].run).agg(["sum", "size"])
+    spans = [" to ".join(sorted({f"{value:.2f}" for value in (part.min(), part.max())})) for part in means]
+    lowest = normal.groupby(["run", "epoch"]).noise.mean().groupby("run").min().mean()
+    counts = ", ".join(f"{row['sum']} of {row['size']}" for _, row in ahead.iterrows())
+    return {"noise_first": spans[0], "noise_lowest": f"{lowest:.2f}", "noise_last": spans[1], "noise_ahead": counts}
+
+
 def complete(runs: pd.DataFrame) -> pd.DataFrame:
     """RobustDARTS' searches of all 50 epochs, with the gap between training and validation, and whether they learnt."""
     whole = runs[runs.epochs == 50].reset_index(drop=True)
