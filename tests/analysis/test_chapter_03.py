@@ -126,6 +126,9 @@ def test_the_published_reduction_cells_share_no_operation():
     pairs, shared, chance = pc_darts.cells_in_common(*cells, "reduce")
     assert (pairs, shared) == (0, 0.5) and chance == pytest.approx((1 + 2 / 3 + 2 / 4 + 2 / 5) / 4)
     assert pc_darts.cells_in_common(cells[0], cells[0], "normal")[:2] == (8, 1.0)
+    # at least the two edges of the first node and one of the two that the second keeps are common
+    assert pc_darts.share_as_few_edges(8) == pytest.approx(1) and pc_darts.share_as_few_edges(2) == 0
+    assert pc_darts.share_as_few_edges(3) == pytest.approx(2 / 3 * 1 / 6 * 3 / 10)
 
 
 def test_changes_by_beta_are_counted_after_the_warm_up():

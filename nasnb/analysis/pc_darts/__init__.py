@@ -36,6 +36,7 @@ from nasnb.analysis.pc_darts.stability import (
     full_scale_changes,
     full_scale_skips,
     kept_in_common,
+    share_as_few_edges,
     spans_at_the_end,
     weight_free_over_time,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "runs_ahead",
     "saved_bytes",
     "search_totals",
+    "share_as_few_edges",
     "spans_at_the_end",
     "step_costs",
     "supernet_costs",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 
 from nasnb.analysis.shapes import edge_agreement, parameter_free_share
 from nasnb.architecture import Genotype
@@ -88,6 +90,12 @@ def cells_in_common(first: Genotype, second: Genotype, group: str) -> tuple[int,
     shared = float(np.mean(list(edge_agreement(first, second, group).values())))
     per_node = Counter(pick.target for pick in first.picks[group])
     return pairs, shared, float(np.mean([kept / node for node, kept in per_node.items()]))
+
+
+def share_as_few_edges(shared: int) -> float:
+    """Of pairs of random cells, whose nodes keep two of 2 to 5 edges: the share with at most so many in common."""
+    common = reduce(np.convolve, (stats.hypergeom(n, 2, 2).pmf([0, 1, 2]) for n in range(2, 6)))
+    return float(common[: shared + 1].sum())
 
 
 def full_scale_changes(table: pd.DataFrame) -> pd.DataFrame:
