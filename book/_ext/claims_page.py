@@ -13,7 +13,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 from nasnb.published.claims import FIELDS, claim
-from nasnb.report.answers import SAID, Answer, decided_first, n_that_would_decide
+from nasnb.report.answers import SAID, Answer, decided_first, exact_doubt, n_that_would_decide
 from nasnb.report.claims import FALSE, TRUE
 from nasnb.report.overview import all_answers, command, counted, effect_words, overview
 
@@ -68,6 +68,7 @@ def cells(answer: Answer) -> list[str]:
     finding = None if best is None else best.finding
     name = f'<a href="chapters/{of.chapter}.html">{html.escape(of.id)}</a>'
     where = f"<br><small>{name}, {html.escape(of.where)}; {html.escape(of.effect)}</small>"
+    doubt = "" if finding is None else exact_doubt(finding)
     others = "".join(f"<br><small>{html.escape(f'{e.kind}: {e.finding.verdict}')}</small>" for e in answer.others)
     plain = [
         of.paper,
@@ -82,6 +83,7 @@ def cells(answer: Answer) -> list[str]:
     ]
     plain = [html.escape(text) for text in plain]
     plain[COLUMNS.index("evidence") - 1] += others
+    plain[1] += f"<br><small>{doubt}</small>" * bool(doubt)
     return [f"{html.escape(answer.sentence)}{where}", *plain, f"<code>{html.escape(command(answer))}</code>"]
 
 
@@ -168,7 +170,9 @@ def claim_role(name, rawtext, text, lineno, inliner, options=None, content=None)
     answer = answers()[text]
     number = effect_words(answer) or missing(answer)
     n = f", n = {answer.best.finding.n:,}" if effect_words(answer) and answer.best.finding.design != "exact" else ""
-    words = html.escape(f"{answer.sentence}: {answer.verdict}{', ' if number else ''}{number}{n}")
+    doubt = "" if answer.best is None else exact_doubt(answer.best.finding)
+    doubt = f" ({doubt})" if doubt else ""
+    words = html.escape(f"{answer.sentence}: {answer.verdict}{', ' if number else ''}{number}{n}{doubt}")
     link = f'<a class="known" href="claims.html#{answer.claim.anchor}">{words}</a>'
     return [nodes.raw("", link, format="html")], []
 

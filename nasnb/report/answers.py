@@ -58,6 +58,7 @@ class Answer(NamedTuple):
         words = [finding.words(self.claim.unit) if learned else f"needs {self.claim.needs or 'a network that learnt'}"]
         if kind != EXACT:
             words.append(KIND_WORDS[kind] + (f": {self.best.scale.rstrip('.')}" if self.best.scale else ""))
+        words += filter(None, [exact_doubt(finding)])
         if finding.verdict == OPEN and finding.n_needed:
             words.append(f"{n_that_would_decide(finding)} would decide")
         if finding.verdict == OPEN and finding.p_holm > 0.05 and (finding.low > 0 or finding.high < 0):
@@ -72,6 +73,17 @@ class Answer(NamedTuple):
             name = "" if other.called in ("", other.kind.lower()) else f" ({other.called})"
             return f"{other.kind}{name}: {other.finding.verdict}, {other.finding.words(self.claim.unit)}"
         return f"{other.kind}, n = {other.finding.n:,}: {other.finding.verdict}"
+
+
+def exact_doubt(finding: Finding) -> str:
+    """What an interval's verdict needs beside it where the exact sign-flip test does not bear it out, else nothing.
+
+    The interval supposes normal values; of few seeds with two or three outcomes they are not.
+    """
+    flipped = finding.design in ("paired", "one sample", "correlation")
+    if not (flipped and finding.verdict in (SUPPORTED, OPPOSITE) and finding.p_robust > 0.05):
+        return ""
+    return f"by the interval alone, which supposes normal values: exact sign-flip p = {finding.p_robust:.2g}"
 
 
 def n_that_would_decide(finding: Finding) -> str:

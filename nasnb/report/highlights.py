@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 from nasnb.plots.forest import ForestRow
-from nasnb.report.answers import DECIDED, Answer
+from nasnb.report.answers import DECIDED, Answer, exact_doubt
 from nasnb.report.claims import FALSE, NO_EFFECT, OPPOSITE, SUPPORTED, TRUE
 from nasnb.report.evidence import KIND_WORDS, KINDS
 from nasnb.report.findings import forest_row
@@ -20,9 +20,9 @@ def highlights(answers: Sequence[Answer], n: int = 10) -> list[Answer]:
 
     What an interval decides comes before what only had to be counted; of either primary claims, then the stronger kind
     of evidence, what speaks against the paper, and the effect that is larger against its margin. A chapter with many
-    claims cannot crowd out the rest.
+    claims cannot crowd out the rest. What the exact test beside an interval does not bear out is no headline.
     """
-    decided = [each for each in answers if each.verdict in DECIDED]
+    decided = [each for each in answers if each.verdict in DECIDED and not exact_doubt(each.best.finding)]
     chapters = dict.fromkeys(each.claim.chapter for each in decided)
     ranked = [sorted((e for e in decided if e.claim.chapter == chapter), key=_rank) for chapter in chapters]
     turns = (sorted(filter(None, turn), key=_rank) for turn in zip_longest(*ranked))

@@ -12,6 +12,7 @@ from nasnb.report.answers import UNJUDGED, answers_of, counts_in_words
 from nasnb.report.claims import judge
 from nasnb.report.evidence import KIND_WORDS, KINDS, evidence, ranking, read_evidence, write_evidence
 from nasnb.report.findings import Opening, forest_row
+from nasnb.report.highlights import highlights
 
 CHAPTER, PAIRED, SPREAD = "03-pc-darts", "pc-darts/partial-lowers-error", "pc-darts/beta-narrows-spread"
 AGREEMENT, EXACT, MEANS = "pc-darts/seeds-agree-on-edges", "pc-darts/sizes", "full-scale/darts-beats-random"
@@ -136,6 +137,15 @@ def test_a_chapter_speaks_with_its_strongest_evidence_and_shows_its_own(folder):
     assert [mark.kind for mark in row.marks] == ["overnight", "this run"]
     assert row.marks[0].estimate == pytest.approx(answer.best.finding.estimate / answer.claim.margin)
     assert row.published == pytest.approx(answer.claim.published / answer.claim.margin)
+
+
+def test_two_outcomes_that_only_normal_values_would_decide_are_told_so_and_are_no_headline():
+    """One value twice, another four times: 8 of 64 choices of signs lie as far out, while t says p = 0.03."""
+    for values, doubted in (([0.44, -32.77, -32.77, -32.77, -32.77, 0.44], True), (EFFECTS, False)):
+        found = made(values)
+        (answer,) = answers_of([found.claim], [found])
+        assert answer.verdict == ("opposite" if doubted else "supported")
+        assert ("exact sign-flip p = 0.12" in answer.told()) == doubted == (not highlights([answer]))
 
 
 def test_published_numbers_speak_before_small_ones(folder):
