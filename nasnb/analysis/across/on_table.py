@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ import pandas as pd
 from nasnb.analysis.across.clusters import t_interval
 from nasnb.analysis.collapse import label
 from nasnb.analysis.correlations import correlation_with_interval
-from nasnb.runs.kept import Kept
+
+if TYPE_CHECKING:
+    from nasnb.runs.kept import Kept
 
 # what can be read from a search without training its cell; the sign says which end is meant to be good
 SIGNALS: Mapping[str, tuple[str, int]] = {
